@@ -1,0 +1,25 @@
+"""Recommenders: fit a table, score every item."""
+
+from avrec_lib.recommenders.base import NotFittedError, RatingModel, Recommender, recommend, similar_items, top_k
+from avrec_lib.recommenders.content import ContentRecommender
+from avrec_lib.recommenders.ease import EASE
+from avrec_lib.recommenders.hybrid import WeightedHybrid
+from avrec_lib.recommenders.neighbours import ItemKNN, UserKNN
+from avrec_lib.recommenders.popularity import Popularity
+from avrec_lib.recommenders.similarity import cosine_similarity
+
+__all__ = [
+    "EASE",
+    "ContentRecommender",
+    "ItemKNN",
+    "NotFittedError",
+    "Popularity",
+    "RatingModel",
+    "Recommender",
+    "UserKNN",
+    "WeightedHybrid",
+    "cosine_similarity",
+    "recommend",
+    "similar_items",
+    "top_k",
+]
