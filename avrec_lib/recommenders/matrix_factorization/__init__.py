@@ -1,0 +1,8 @@
+"""Matrix factorisation: a user and an item as two short vectors whose product is a preference."""
+
+from avrec_lib.recommenders.matrix_factorization.als import AlternatingLeastSquares
+from avrec_lib.recommenders.matrix_factorization.bayesian import BayesianMatrixFactorization
+from avrec_lib.recommenders.matrix_factorization.implicit_als import ImplicitALS
+from avrec_lib.recommenders.matrix_factorization.sgd import MatrixFactorization
+
+__all__ = ["AlternatingLeastSquares", "BayesianMatrixFactorization", "ImplicitALS", "MatrixFactorization"]
