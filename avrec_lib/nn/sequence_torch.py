@@ -70,8 +70,7 @@ class NextItem(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """Return the scores of all items, shape (B, n_items), for windows of item indices, shape (B, T)."""
         h = self.read(self.dropout(self.vectors(windows)))  # (B, d)
-        scores: Tensor = self.project(self.dropout(h)) @ self.vectors.weight.T + self.bias  # (B, n_items)
-        return scores
+        return functional.linear(self.project(self.dropout(h)), self.vectors.weight, self.bias)  # (B, n_items)
 
 
 def fit_next_item(
@@ -118,7 +117,7 @@ def fit_next_item(
         model = NextItem(n_items, X.shape[1], reader, width, dropout)
         with torch.no_grad():
             model.bias.copy_(torch.log1p(torch.bincount(wanted, minlength=n_items).float()))
-        optimiser = torch.optim.Adam(model.parameters(), lr=lr)
+        optimiser = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
         n_steps = max(1, epochs * math.ceil(len(y) / batch))
         decay = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / n_steps)
         for _ in range(epochs):
