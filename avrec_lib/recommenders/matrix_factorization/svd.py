@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from avrec_lib.data import Interactions
@@ -19,8 +20,9 @@ from avrec_lib.recommenders.weights import Values, check_values, weigh
 def right_singular_vectors(gram: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Return the k right singular vectors of X with the largest singular values, from XᵀX.
 
-    XᵀX = V Σ² Vᵀ, so they are the eigenvectors with the largest eigenvalues. The sign of each is
-    chosen so that its largest entry is positive: the same table gives the same vectors everywhere.
+    XᵀX = V Σ² Vᵀ, so they are the eigenvectors with the largest eigenvalues. Lanczos iteration finds a
+    few of many; for more than a quarter of them the full decomposition is the faster way. The sign of
+    each is chosen so that its largest entry is positive: the same table gives the same vectors everywhere.
 
     Parameters
     ----------
@@ -32,8 +34,11 @@ def right_singular_vectors(gram: NDArray[np.float64], k: int) -> NDArray[np.floa
     float64 array, shape (n, k), the largest singular value first
     """
     n = len(gram)
-    _, V = scipy.linalg.eigh(gram, subset_by_index=(n - k, n - 1))  # ascending
-    V = V[:, ::-1]  # (n, k)
+    if k < n / 4:
+        _, V = scipy.sparse.linalg.eigsh(gram, k, which="LA", v0=np.ones(n))  # a fixed start
+    else:
+        _, V = scipy.linalg.eigh(gram, subset_by_index=(n - k, n - 1))
+    V = V[:, ::-1]  # (n, k), descending
     largest = V[np.abs(V).argmax(axis=0), np.arange(k)]
     signed: NDArray[np.float64] = V * np.sign(largest)
     return signed

@@ -1,0 +1,68 @@
+"""Run every benchmark, print its table and record it for Appendix D.
+
+python -m benchmarks            # what make bench calls; about five minutes on two cores
+python -m benchmarks lists      # one of them
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+NAMES = ("explicit", "bayesian", "implicit_feedback", "lists")
+PACKAGES = ("numpy", "scipy", "numba", "implicit", "scikit-surprise", "myfm")
+FOLDER = Path(__file__).parents[1] / "data" / "benchmarks"
+
+
+def processor() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def record(name: str, rows: list[dict[str, object]]) -> Path:
+    """Write one table with what it was measured on; the file is replaced as a whole or not at all."""
+    entry = {
+        "command": f"python -m benchmarks {name}",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "device": f"{processor()}, {os.cpu_count()} cores",
+        "versions": {"python": platform.python_version()} | {p: metadata.version(p) for p in PACKAGES},
+        "rows": rows,
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{name}.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def main(wanted: list[str]) -> int:
+    """Run the benchmarks of these names, or all; return the exit status."""
+    unknown = [name for name in wanted if name not in NAMES]
+    if unknown:
+        print(
+            f"benchmarks: no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}.", file=sys.stderr
+        )
+        return 2
+    for name in wanted or NAMES:
+        rows = importlib.import_module(f"benchmarks.{name}").run()
+        table = pd.DataFrame(rows).drop(columns="rmse_per_fold", errors="ignore")
+        print(f"\n{name}\n{table.to_string(index=False, na_rep='')}")
+        print(f"recorded in {record(name, rows).relative_to(FOLDER.parents[1])}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
