@@ -1,4 +1,4 @@
-"""The `avrec` command: is this machine able, and is the data here?"""
+"""The `avrec` command: says whether this machine is able, and fetches the data."""
 
 from __future__ import annotations
 

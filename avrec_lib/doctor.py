@@ -78,9 +78,7 @@ def _cache() -> Finding:
     folder = assets.cache_folder()
     place = next(p for p in (folder, *folder.parents) if p.exists())
     if not os.access(place, os.W_OK):
-        return Finding(
-            "cache", False, f"{folder} cannot be written", "set AVREC_CACHE to a folder that can be written"
-        )
+        return Finding("cache", False, f"{folder} cannot be written", "set AVREC_CACHE to a folder that can be written")
     free = shutil.disk_usage(place).free / GIB
     return Finding(
         "cache",

@@ -10,6 +10,7 @@ on the same matrix, and its scores go through the same ranking and metric as our
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,9 @@ class PeerItemKNN(Recommender):
         R = train.matrix()
         self._matrix = sp.csr_matrix((np.ones_like(R.data, dtype=np.float64), R.indices, R.indptr), shape=R.shape)
         model = CosineRecommender(K=51, num_threads=1)  # it counts an item among its own neighbours
-        model.fit(self._matrix, show_progress=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it converts its own intermediate matrix and says so
+            model.fit(self._matrix, show_progress=False)
         self._similarity = model.similarity.tocsr()
 
     def _score(self, users):

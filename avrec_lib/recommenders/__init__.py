@@ -4,16 +4,28 @@ from avrec_lib.recommenders.base import NotFittedError, RatingModel, Recommender
 from avrec_lib.recommenders.content import ContentRecommender
 from avrec_lib.recommenders.ease import EASE
 from avrec_lib.recommenders.hybrid import WeightedHybrid
+from avrec_lib.recommenders.matrix_factorization import (
+    AlternatingLeastSquares,
+    BayesianMatrixFactorization,
+    ImplicitALS,
+    MatrixFactorization,
+    PureSVD,
+)
 from avrec_lib.recommenders.neighbours import ItemKNN, UserKNN
 from avrec_lib.recommenders.popularity import Popularity
 from avrec_lib.recommenders.similarity import cosine_similarity
 
 __all__ = [
     "EASE",
+    "AlternatingLeastSquares",
+    "BayesianMatrixFactorization",
     "ContentRecommender",
+    "ImplicitALS",
     "ItemKNN",
+    "MatrixFactorization",
     "NotFittedError",
     "Popularity",
+    "PureSVD",
     "RatingModel",
     "Recommender",
     "UserKNN",

@@ -17,9 +17,14 @@ import avrec_lib.recommenders
 from avrec_lib.data import Interactions
 from avrec_lib.recommenders import (
     EASE,
+    AlternatingLeastSquares,
+    BayesianMatrixFactorization,
     ContentRecommender,
+    ImplicitALS,
     ItemKNN,
+    MatrixFactorization,
     Popularity,
+    PureSVD,
     RatingModel,
     Recommender,
     UserKNN,
@@ -33,6 +38,11 @@ def vectors(train: Interactions) -> np.ndarray:
 
 
 # Each makes a new, unfitted model with fixed settings (small, seeded) that suit the table.
+def two(train: Interactions) -> int:
+    """Return two factors, or as many as the table can have."""
+    return min(2, train.n_users, train.n_items)
+
+
 FACTORIES: dict[str, Callable[[Interactions], Recommender]] = {
     "Popularity": lambda train: Popularity(),
     "Popularity by mean": lambda train: Popularity("mean"),
@@ -43,6 +53,11 @@ FACTORIES: dict[str, Callable[[Interactions], Recommender]] = {
     "ItemKNN": lambda train: ItemKNN(k=3),
     "ItemKNN, centred": lambda train: ItemKNN(k=3, values="centred", shrinkage=1),
     "EASE": lambda train: EASE(reg=5),
+    "MatrixFactorization": lambda train: MatrixFactorization(two(train), n_epochs=5),
+    "AlternatingLeastSquares": lambda train: AlternatingLeastSquares(two(train), n_iterations=5),
+    "ImplicitALS": lambda train: ImplicitALS(two(train), n_iterations=5),
+    "BayesianMatrixFactorization": lambda train: BayesianMatrixFactorization(two(train), n_samples=20, burn_in=5),
+    "PureSVD": lambda train: PureSVD(two(train)),
     "WeightedHybrid": lambda train: WeightedHybrid([EASE(5), ContentRecommender(vectors(train))], [1, 0.5]),
 }
 

@@ -129,7 +129,7 @@ EXERCISES = (
         """,
         hints=(
             r"$(p_u^\top q_i)^2 = \sum_a \sum_b p_{ua} p_{ub}\, q_{ia} q_{ib}$. Move the sums over $u$ and $i$ inside.",
-            r"$\sum_u p_{ua} p_{ub}$ is the entry $(a, b)$ of $P^\top P$. Multiply it with that of $Q^\top Q$ and add up.",
+            r"$\sum_u p_{ua} p_{ub}$ is the entry $(a, b)$ of $P^\top P$. Multiply with that of $Q^\top Q$; add up.",
         ),
         solution=all_pairs,
         check=_check_pairs,

@@ -4,5 +4,6 @@ from avrec_lib.recommenders.matrix_factorization.als import AlternatingLeastSqua
 from avrec_lib.recommenders.matrix_factorization.bayesian import BayesianMatrixFactorization
 from avrec_lib.recommenders.matrix_factorization.implicit_als import ImplicitALS
 from avrec_lib.recommenders.matrix_factorization.sgd import MatrixFactorization
+from avrec_lib.recommenders.matrix_factorization.svd import PureSVD
 
-__all__ = ["AlternatingLeastSquares", "BayesianMatrixFactorization", "ImplicitALS", "MatrixFactorization"]
+__all__ = ["AlternatingLeastSquares", "BayesianMatrixFactorization", "ImplicitALS", "MatrixFactorization", "PureSVD"]

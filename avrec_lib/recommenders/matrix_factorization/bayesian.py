@@ -108,7 +108,7 @@ class BayesianMatrixFactorization(RatingModel):
         self,
         n_factors: int = 16,
         n_samples: int = 300,
-        burn_in: int = 20,
+        burn_in: int = 10,
         seed: int = 0,
         *,
         prior_scale: float = 2.5,
@@ -171,7 +171,7 @@ class BayesianMatrixFactorization(RatingModel):
     def _score(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         # The mean of dot products over samples is one dot product of all samples in a row.
         rows = np.where(self._cold_users[users], -1, users)
-        P = self.user_samples_[rows].reshape(len(users), -1)  # (B, n_samples · (k + 2))
+        P = self.user_samples_[rows].reshape(len(users), self.item_samples_[0].size)  # (B, n_samples · (k + 2))
         Q = self.item_samples_.reshape(len(self.item_samples_), -1)  # (n_items + 1, n_samples · (k + 2))
         columns = np.where(self._cold_items, -1, np.arange(len(self._cold_items)))
         scores = self.mu + P @ Q.T / self.n_samples  # (B, n_items + 1)

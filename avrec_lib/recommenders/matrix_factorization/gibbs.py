@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from avrec_lib.recommenders.matrix_factorization.gram import gram
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
 
@@ -171,7 +173,7 @@ def normal_wishart_posterior(
     average = X.mean(axis=0)  # (d,)
     centred = X - average
     shift = mean - average
-    scatter = centred.T @ centred + strength * n / (strength + n) * np.outer(shift, shift)  # (d, d)
+    scatter = gram(centred) + strength * n / (strength + n) * np.outer(shift, shift)  # (d, d)
     return (strength * mean + n * average) / (strength + n), strength + n, scale_inverse + scatter, dof + n
 
 

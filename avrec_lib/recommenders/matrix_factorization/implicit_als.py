@@ -18,6 +18,7 @@ from tqdm import tqdm
 from avrec_lib.data import Interactions
 from avrec_lib.recommenders.base import Recommender
 from avrec_lib.recommenders.matrix_factorization.biased import check_at_least_one, check_real, check_table
+from avrec_lib.recommenders.matrix_factorization.gram import gram
 from avrec_lib.recommenders.matrix_factorization.implicit_solvers import solve_rows_cg, solve_rows_exact
 from avrec_lib.recommenders.popularity import fill_silent_rows, item_counts
 
@@ -263,11 +264,11 @@ class ImplicitALS(Recommender):
 
     def _solve(self, rows: Rows, fixed: NDArray[np.float32], free: NDArray[np.float32]) -> None:
         indptr, indices, extra, penalty = rows
-        gram = fixed.T @ fixed  # (f, f)
+        YtY = gram(fixed)  # (f, f)
         if self.solver == "exact":
-            solve_rows_exact(indptr, indices, extra, fixed, gram, penalty, free)
+            solve_rows_exact(indptr, indices, extra, fixed, YtY, penalty, free)
         else:
-            solve_rows_cg(indptr, indices, extra, fixed, gram, penalty, free, self.cg_steps)
+            solve_rows_cg(indptr, indices, extra, fixed, YtY, penalty, free, self.cg_steps)
 
     def _score(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return fill_silent_rows(self.X[users] @ self.Y.T, self._counts)  # (B, n_items)

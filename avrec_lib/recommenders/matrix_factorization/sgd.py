@@ -52,7 +52,7 @@ class MatrixFactorization(BiasedFactorModel):
     n_epochs : int
         Passes over the ratings.
     lr : float
-        γ > 0, the learning rate.
+        η > 0, the learning rate.
     reg : float
         λ, at least 0.
     init_scale : float
