@@ -4,14 +4,14 @@ Everything is trained on the first four fifths of each user of MovieLens-100K, b
 the rest. Both libraries minimise the same objective, with as many factors, iterations and threads (2), each
 with its default solver, three conjugate-gradient steps. They are timed in turn (theirs, ours, theirs, …)
 after a first fit that compiles, on the wall clock, which other load on the machine lengthens; the speed-up
-is the median of the ratios of neighbours. NDCG is the mean over five starts, and its standard error says
+is the median of the ratios of neighbours. NDCG is the mean over ten starts, and its standard error says
 which difference is luck.
 
 implicit's alpha is the whole confidence of an interaction, ours what is added to 1: alpha = α + 1. It warns
 when the BLAS library underneath has threads of its own, because they fight with its own; so BLAS gets one
 thread, for both.
 
-    python -m benchmarks.implicit_feedback      # about half a minute on two cores
+    python -m benchmarks.implicit_feedback      # about a minute on two cores
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from avrec_lib.recommenders import top_k
 from avrec_lib.recommenders.matrix_factorization import ImplicitALS
 from benchmarks.select_implicit import OUTPUT as SELECTION
 
-SEEDS = range(5)
+SEEDS = range(10)
 REPEATS = 9
 Fit = Callable[[int], tuple[float, NDArray[np.floating], NDArray[np.floating]]]
 

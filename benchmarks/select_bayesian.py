@@ -11,7 +11,7 @@ samples is then a mean over a stretch of that chain. Two choices follow:
 
 The number of samples isn't searched but bounded: more samples are never worse in the mean, only slower.
 
-    python -m benchmarks.select_bayesian      # about 4 minutes on one core
+    python -m benchmarks.select_bayesian      # about 5 minutes on one core
 """
 
 from __future__ import annotations

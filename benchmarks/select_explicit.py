@@ -31,26 +31,27 @@ from avrec_lib.recommenders.matrix_factorization import AlternatingLeastSquares,
 OUTPUT = Path(__file__).parents[1] / "data" / "benchmarks" / "selection_explicit.json"
 
 MODELS: dict[str, tuple[type[Any], str, int, list[dict[str, Any]]]] = {
-    # name: class, what a pass is called, the most passes, the grid (wider ones led to these ranges)
+    # name: class, what a pass is called, the most passes, the grid
+    # (wider grids led to these ranges; 512 factors were no better than 256)
     "MatrixFactorization": (
         MatrixFactorization,
         "n_epochs",
-        80,
+        70,
         [
             {"n_factors": k, "lr": 0.01, "reg": reg, "init_scale": scale}
             for k, reg, scale in itertools.product(
-                (32, 64, 128, 256), (0.07, 0.08, 0.09, 0.1), (0.005, 0.01, 0.02, 0.05)
+                (64, 128, 256), (0.05, 0.06, 0.07, 0.1), (0.001, 0.0025, 0.005, 0.02)
             )
         ],
     ),
     "AlternatingLeastSquares": (
         AlternatingLeastSquares,
         "n_iterations",
-        25,
+        40,
         [
             {"n_factors": k, "reg": reg, "reg_power": power}
-            for k in (8, 16, 32)
-            for power, regs in ((0.0, (12.0, 14.0, 16.0)), (0.5, (1.2, 1.3, 1.4, 1.5)), (1.0, (0.13, 0.14, 0.15)))
+            for k in (4, 6, 8, 12)
+            for power, regs in ((0.0, (10.0, 12.0, 14.0)), (0.5, (1.1, 1.2, 1.3, 1.4)), (1.0, (0.12, 0.13, 0.14)))
             for reg in regs
         ],
     ),

@@ -22,8 +22,9 @@ class NextItem(nn.Module):
     """Score every item as the next one, given the last T: s_j = ⟨W h + a, e_j⟩ + b_j, h = reader(e_1, …, e_T).
 
     mean: the average of the item vectors, blind to their order
-    convolution: residual layers of width 2 that look 1, 2, 4, … positions back, until the last
-        position has seen all T (the causal, dilated stack of WaveNet, van den Oord et al. 2016)
+    convolution: residual layers of width 2 and stride 2, so pairs, pairs of pairs, … until one
+        position is left that has seen all T (the last output of the dilated causal stack of
+        WaveNet, van den Oord et al. 2016, without the outputs that nobody reads)
     rnn, lstm: the last state of `torch.nn.RNN` or `LSTM`
 
     Parameters
@@ -46,8 +47,8 @@ class NextItem(nn.Module):
         self.reader = reader
         self.vectors = nn.Embedding(n_items, width)
         nn.init.normal_(self.vectors.weight, std=0.1)
-        dilations = [2**layer for layer in range(T.bit_length() - 1)] if reader == "convolution" else []
-        self.convolutions = nn.ModuleList(nn.Conv1d(width, width, 2, dilation=step) for step in dilations)
+        n_layers = T.bit_length() - 1 if reader == "convolution" else 0
+        self.convolutions = nn.ModuleList(nn.Conv1d(width, width, 2, stride=2) for _ in range(n_layers))
         if reader in ("rnn", "lstm"):
             self.recurrent = (nn.RNN if reader == "rnn" else nn.LSTM)(width, width, batch_first=True)
         self.project = nn.Linear(width, width)
@@ -61,9 +62,8 @@ class NextItem(nn.Module):
         if self.reader == "convolution":
             x = X.transpose(1, 2)  # (B, d, T)
             for convolution in self.convolutions:
-                y = functional.relu(convolution(x))  # shorter by the dilation
-                x = x[:, :, -y.shape[2] :] + y
-            return x[:, :, -1]
+                x = x[:, :, 1::2] + functional.relu(convolution(x))  # half as long
+            return x[:, :, 0]
         states: Tensor = self.recurrent(X)[0]  # (B, T, d)
         return states[:, -1]
 

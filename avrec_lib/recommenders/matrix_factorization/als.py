@@ -95,9 +95,9 @@ class AlternatingLeastSquares(BiasedFactorModel):
 
     def __init__(
         self,
-        n_factors: int = 20,
-        n_iterations: int = 15,
-        reg: float = 1.4,
+        n_factors: int = 4,
+        n_iterations: int = 31,
+        reg: float = 1.1,
         reg_power: float = 0.5,
         init_scale: float = 0.1,
         seed: int = 0,

@@ -94,11 +94,11 @@ class MatrixFactorization(BiasedFactorModel):
 
     def __init__(
         self,
-        n_factors: int = 100,
-        n_epochs: int = 50,
+        n_factors: int = 256,
+        n_epochs: int = 40,
         lr: float = 0.01,
-        reg: float = 0.1,
-        init_scale: float = 0.02,
+        reg: float = 0.05,
+        init_scale: float = 0.0025,
         seed: int = 0,
         *,
         validation: Interactions | None = None,

@@ -1,3 +1,7 @@
+import inspect
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -171,3 +175,12 @@ def test_recommends_the_unseen_item_of_the_users_own_camp(model, table):
     camps = table.select(~((table.users == 0) & (table.items <= 1)))
     best = base.recommend(model(**settings).fit(camps), ["1"], k=2)
     assert best["item_id"].iloc[0] == "1"  # user 1 likes odd items; 1 and 2 are unseen
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_defaults_are_the_settings_chosen_on_inner_folds(model):
+    record = Path(__file__).parents[3] / "data" / "benchmarks" / "selection_explicit.json"
+    chosen = json.loads(record.read_text(encoding="utf-8"))[model.__name__]["chosen"]
+    del chosen["validation_rmse"]
+    defaults = inspect.signature(model).parameters
+    assert chosen == {name: defaults[name].default for name in chosen}
