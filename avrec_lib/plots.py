@@ -138,11 +138,13 @@ def _inline(svg: str, label: str) -> str:
     body = re.sub(r"#000000\b", "currentColor", body)
     body = re.sub(r' (d|x|y)="([^"]*)"', lambda m: f' {m[1]}="{_rounded(m[2])}"', body)
     body = re.sub(r"\n\s*", "\n", body)
-    names = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    # matplotlib's own ids hash unrounded layout numbers, which aren't the same bits on every run
+    names = {name: f"n{n}" for n, name in enumerate(dict.fromkeys(re.findall(r'(?:href="#|url\(#)([^")]+)', body)))}
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{names[m[1]]}"' if m[1] in names else "", body)
+    body = re.sub(r'href="#([^"]+)"', lambda m: f'href="#{names[m[1]]}"', body)
+    body = re.sub(r"url\(#([^)]+)\)", lambda m: f"url(#{names[m[1]]})", body)
     prefix = "f" + hashlib.sha256((body + label).encode()).hexdigest()[:8]
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in names else "", body)
-    body = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
+    body = re.sub(r'( id="|href="#|url\(#)(?=n\d)', rf"\1{prefix}-", body)
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', body)
     width, height = (float(side) for side in box.groups()) if box else (460.8, 259.2)
     looks = f"width: 100%; max-width: {width * 4 / 3:.0f}px; height: auto"

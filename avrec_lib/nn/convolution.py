@@ -1,6 +1,6 @@
 """Convolution and pooling, the layers that look at a neighbourhood, in NumPy for reading.
 
-Page 6.2. Channels come second, as in PyTorch: pictures (B, C, height, width), sequences (B, C, T).
+page 6.1.3. Channels come second, as in PyTorch: pictures (B, C, height, width), sequences (B, C, T).
 What deep learning calls convolution is cross-correlation: the kernel is not flipped (Goodfellow,
 Bengio and Courville 2016, section 9.1). As the kernel is learned, nothing depends on it.
 """

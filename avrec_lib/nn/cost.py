@@ -1,6 +1,6 @@
 """What a layer costs as sequences grow: weights, multiply–adds, waiting, and distance.
 
-Page 6.2. The four questions of Vaswani et al. 2017, table 1, with the constants kept.
+page 6.1.3. The four questions of Vaswani et al. 2017, table 1, with the constants kept.
 """
 
 from __future__ import annotations

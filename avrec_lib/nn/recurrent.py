@@ -1,6 +1,6 @@
 """Recurrent networks, one step an equation: Elman's RNN, the LSTM and the GRU, in NumPy for reading.
 
-Page 6.2. A step takes the input x_t (B, d) and the state h_{t−1} (B, H); vectors are rows. Gates lie
+page 6.1.3. A step takes the input x_t (B, d) and the state h_{t−1} (B, H); vectors are rows. Gates lie
 side by side in one matrix, so that a step needs two products: W_x (d, gates · H) and W_h (H, gates · H).
 Equal to `torch.nn.RNN`, `LSTM` and `GRU` (whose weights are transposed, and whose RNN and LSTM hold
 two biases where one, their sum, is enough).
