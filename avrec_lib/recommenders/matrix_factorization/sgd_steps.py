@@ -1,6 +1,6 @@
 """The step of stochastic gradient descent on one rating, and one pass of it over all of them.
 
-`sgd_step` is the update of page 6.1 and `sgd_epoch` one pass over the ratings, in NumPy, for reading.
+`sgd_step` is the update of page 6.2.1 and `sgd_epoch` one pass over the ratings, in NumPy, for reading.
 `sgd_epoch_fast` is the same pass compiled; a test holds the two equal.
 """
 
@@ -24,11 +24,11 @@ def sgd_step(
 
        e_{ui} = r_{ui} - (\mu + b_u + b_i + p_u \cdot q_i)
 
-       b_u \leftarrow b_u + \gamma (e_{ui} - \lambda b_u), \qquad
-       b_i \leftarrow b_i + \gamma (e_{ui} - \lambda b_i)
+       b_u \leftarrow b_u + \eta (e_{ui} - \lambda b_u), \qquad
+       b_i \leftarrow b_i + \eta (e_{ui} - \lambda b_i)
 
-       p_u \leftarrow p_u + \gamma (e_{ui} q_i - \lambda p_u), \qquad
-       q_i \leftarrow q_i + \gamma (e_{ui} p_u - \lambda q_i)
+       p_u \leftarrow p_u + \eta (e_{ui} q_i - \lambda p_u), \qquad
+       q_i \leftarrow q_i + \eta (e_{ui} p_u - \lambda q_i)
 
     Every right-hand side uses the old values: the gradient is taken at one point. Moving q_i with the
     new p_u is a common slip.
@@ -45,7 +45,7 @@ def sgd_step(
     p, q : float arrays, shape (k,)
         p_u and q_i; not changed.
     lr, reg : float
-        γ and λ.
+        η and λ.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def sgd_epoch(
     P, Q : float arrays, shapes (n_users, k) and (n_items, k)
         Changed in place.
     lr, reg : float
-        γ and λ.
+        η and λ.
     """
     total = 0.0
     for u, i, r in zip(users, items, ratings, strict=True):
