@@ -91,14 +91,18 @@ def find_stale_pages(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[s
     return [page for page, value in env.fingerprints.items() if value != written.get(page)]
 
 
+def cache_of(app: Sphinx, page: str) -> Path:
+    """Folder of the executed outputs of a page as it now is; its fingerprint names it."""
+    return Path(app.outdir).parent / ".jupyter_cache" / page.replace("/", "-") / app.env.fingerprints[page]
+
+
 def choose_cache(app: Sphinx, page: str, _: list[str]) -> None:
-    """Point the execution of a page at the cache folder its fingerprint names."""
-    versions = Path(app.outdir).parent / ".jupyter_cache" / page.replace("/", "-")
-    chosen = versions / app.env.fingerprints[page]
+    """Point the execution of a page at its cache folder, and forget what is older than the last few."""
+    chosen = cache_of(app, page)
     app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(chosen))
     if chosen.exists():
         os.utime(chosen)
-    for old in sorted(versions.glob("*"), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
+    for old in sorted(chosen.parent.glob("*"), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old)
 
 

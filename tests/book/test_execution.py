@@ -1,6 +1,9 @@
 """A failing cell, a warning or a broken reference fails the build, and says where."""
 
+import os
 import re
+
+import pytest
 
 
 def test_a_failing_cell_fails_the_build_and_names_page_and_cell(small_book, compose):
@@ -55,3 +58,16 @@ def test_glued_numpy_numbers_read_as_numbers(small_book, compose):
     assert result.returncode == 0, result.stdout + result.stderr
     text = re.sub(r"<[^>]+>", "", (root / "_build/html/index.html").read_text("utf-8"))
     assert "Half is 0.500, plainly 0.5, True." in text
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: pages are executed one after the other")
+def test_changed_pages_are_executed_side_by_side_with_one_thread_each(small_book, compose):
+    root, build = small_book
+    cell = "import os, time\nstart = time.time()\ntime.sleep(2)\nprint('from', start, 'to', time.time())"
+    cell += "\nprint('threads', os.environ['OMP_NUM_THREADS'])"
+    result = build({"index": compose(cell), "other": compose(cell)})
+    assert result.returncode == 0, result.stdout + result.stderr
+    pages = [(root / "_build" / "html" / f"{name}.html").read_text("utf-8") for name in ("index", "other")]
+    spans = [[float(x) for x in re.search(r"from ([\d.]+) to ([\d.]+)", page).groups()] for page in pages]
+    assert max(start for start, _ in spans) < min(end for _, end in spans)
+    assert all("threads 1" in page for page in pages)
