@@ -14,7 +14,7 @@ from pathlib import Path
 
 GIB = 2**30
 CORE = ("numpy", "scipy", "pandas", "scikit-learn", "numba", "matplotlib", "torch")
-OPTIONAL = {"jupyterlab": "book", "transformers": "llm", "tensorflow": "tensorflow", "pyspark": "spark"}
+OPTIONAL = {"jupyterlab": "book", "transformers": "content", "tensorflow": "tensorflow", "pyspark": "spark"}
 
 
 @dataclass(frozen=True)

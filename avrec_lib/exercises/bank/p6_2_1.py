@@ -102,7 +102,7 @@ def _check_batches(answer: float) -> str:
     refuse_close(answer, POOLED**2, "that is the mean square; the root is still to be taken")
     refuse_close(answer, 1.0, "that is the median; the bad batch counts too")
     expect_close(answer, POOLED, "the root of the mean of the four squared errors", rtol=1e-3)
-    return "The mean of roots is never larger than the root of the mean: averaging batch RMSEs flatters."
+    return "The mean of the four is 1.25: a mean of roots is never larger than the root of the mean, so it flatters."
 
 
 EXERCISES = (
@@ -113,8 +113,12 @@ EXERCISES = (
         minutes=10,
         prompt=r"""
             Write `observed_loss(R, P, Q, reg)` for a model without biases:
-            $\sum_{(u,i) \in \Omega} \bigl[(r_{ui} - p_u^\top q_i)^2
-            + \lambda (\lVert p_u \rVert^2 + \lVert q_i \rVert^2)\bigr]$.
+
+            $$
+            \sum_{(u,i) \in \Omega} \bigl[(r_{ui} - p_u^\top q_i)^2 +
+            \lambda (\lVert p_u \rVert^2 + \lVert q_i \rVert^2)\bigr]
+            $$
+
             `R` has `NaN` where a rating is missing, `reg` is $\lambda$.
         """,
         starter="""

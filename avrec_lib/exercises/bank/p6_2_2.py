@@ -192,7 +192,7 @@ QUIZ = Quiz(
                 Option(
                     "Presence and absence get the same weight.",
                     True,
-                    "It becomes a regularised factorisation of the table of zeros and ones, close to PureSVD.",
+                    "It becomes a regularised factorisation of the zeros and ones, close to PureSVD (page 6.1.1).",
                 ),
                 Option("It ignores the films that were met.", False, "They are still ones, with confidence 1."),
             ),

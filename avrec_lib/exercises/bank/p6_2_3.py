@@ -169,7 +169,7 @@ QUIZ = Quiz(
                     True,
                     "What the draws agree on is what the ratings support.",
                 ),
-                Option("Later draws are better than earlier ones.", False, "After burn-in they are equally good."),
+                Option("Later draws are better than earlier ones.", False, "No order was used; each is a draw."),
             ),
         ),
         Question(

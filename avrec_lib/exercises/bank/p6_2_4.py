@@ -66,7 +66,7 @@ def _check_ties(answer: float) -> str:
         answer, 0.0406, "that is the binary profile; this exercise asks for the centred one", rtol=3e-3, atol=1e-5
     )
     expect_close(answer, 0.0535, "add something far smaller than any difference of two cosines", rtol=8e-3)
-    return "A third more, and no model has changed: where vectors coincide, the rule for ties is part of the model."
+    return "0.0535 against 0.0397, a third more: where vectors coincide, the rule for ties is part of the model."
 
 
 EXERCISES = (
@@ -173,7 +173,8 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Somebody rates 60 horror films with one or two stars and little else. Which profile recommends horror?",
+            "Somebody rates 60 horror films with one or two stars and some other films with four or five. "
+            "Which profile recommends horror?",
             (
                 Option(
                     "The binary and the rating profile.",
@@ -187,18 +188,19 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A placebo feature (titles replaced by meaningless words of the same number) gains almost as much as "
-            "the real one. What follows?",
+            "A placebo (one meaningless word for every film, in place of its title) gains as much as the real titles. "
+            "What follows?",
             (
                 Option(
-                    "The gain came from something the placebo keeps, here the length of the titles.",
+                    "The gain does not come from what the titles say.",
                     True,
-                    "What the placebo has removed, the meaning, can't explain a gain that is still there.",
+                    "What the placebo has removed, the meaning, can't explain a gain that is still there. Here the "
+                    "extra word favours films with many genres, and those are better known.",
                 ),
                 Option(
                     "Meaningless words are useful features.",
                     False,
-                    "They only lengthen the vector; sorting by title length would do the same.",
+                    "They only lengthen the vectors; sorting by the number of genres would do something similar.",
                 ),
                 Option(
                     "The evaluation leaks test data.",

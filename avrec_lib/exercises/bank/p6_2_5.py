@@ -94,12 +94,20 @@ def _check_attend(answer: Callable[..., Any]) -> str:
     return "The row without keys is where implementations differ: zeros, the mean of everything, or NaN."
 
 
-def _check_head_scale(answer: float) -> str:
-    refuse_close(answer, 0.731059, "that divides by the square root of the model's width, 4", rtol=1e-3)
-    refuse_close(answer, 0.880797, "you do not divide the score at all", rtol=1e-3)
-    refuse_close(answer, 0.195570, "that is the weight of the other key", rtol=1e-3)
-    expect_close(answer, 0.804430, "the scores are 2 and 0, divided by the square root of one head's width", rtol=1e-3)
-    return "Dividing by √4 instead of √2 gives 0.731: no error, only blurred weights in every head."
+def _first_weight(divisor: float) -> float:
+    return float(np.exp(2 / divisor) / (np.exp(2 / divisor) + 1))
+
+
+def _check_head_scale(answer: tuple[float, float]) -> str:
+    got = np.asarray(answer, dtype=float)
+    if got.shape != (2,):
+        raise Wrong("give two numbers: `weights = (…, …)`")
+    refuse_close(got, [_first_weight(2), _first_weight(np.sqrt(2))], "the right one comes first: swap them", rtol=1e-3)
+    refuse_close(got[0], _first_weight(1), "in the first you do not divide the score at all", rtol=1e-3)
+    refuse_close(got[0], 1 - _first_weight(np.sqrt(2)), "that is the weight of the other key", rtol=1e-3)
+    expect_close(got[0], 0.804430, "the scores are 2 and 0, divided by the square root of one head's width", rtol=1e-3)
+    expect_close(got[1], 0.731059, "the second divides the same scores by √4, the model's width", rtol=1e-3)
+    return "No error is raised for the second, and every weight of every head is blurred."
 
 
 def leaks(attend: Callable[[np.ndarray], np.ndarray], X: np.ndarray) -> bool:
@@ -221,18 +229,20 @@ EXERCISES = (
         minutes=5,
         prompt=r"""
             A model of width $d = 4$ has $h = 2$ heads. In one head the query is $(1, 1)$ and the keys are
-            $(1, 1)$ and $(0, 0)$. Which weight does the first key get?
+            $(1, 1)$ and $(0, 0)$. Which weight does the first key get? And which would it get from code with the bug,
+            which divides by $\sqrt{d}$?
         """,
-        starter="weight = ...  # between 0 and 1",
+        starter="weights = ...  # two numbers: divided as it should be, divided by the root of d",
         hints=("The scores before the division are 2 and 0.", r"The vectors multiplied have length $d_h = d/h$."),
-        solution=float(np.exp(2 / np.sqrt(2)) / (np.exp(2 / np.sqrt(2)) + 1)),
-        solution_source="weight = np.exp(2 / np.sqrt(2)) / (np.exp(2 / np.sqrt(2)) + 1)",
+        solution=(_first_weight(np.sqrt(2)), _first_weight(2)),
+        solution_source="weights = [np.exp(2 / root) / (np.exp(2 / root) + 1) for root in (np.sqrt(2), np.sqrt(4))]",
         check=_check_head_scale,
         wrong=(
-            (float(np.exp(1) / (np.exp(1) + 1)), "the model's width"),
-            (float(np.exp(2) / (np.exp(2) + 1)), "at all"),
-            (0.19557, "the other key"),
-            (0.5, "the square root of one head's width"),
+            ((0.731059, 0.804430), "swap them"),
+            ((0.880797, 0.731059), "at all"),
+            ((0.195570, 0.731059), "the other key"),
+            ((0.5, 0.731059), "the square root of one head's width"),
+            ((0.804430, 0.880797), "the same scores by √4"),
         ),
     ),
     Exercise(
@@ -346,9 +356,9 @@ QUIZ = Quiz(
             "Which of these would explain it?",
             (
                 Option(
-                    "The causal mask was passed to `torch.nn.MultiheadAttention` with `True` = keep.",
+                    "The causal mask was left out in training.",
                     True,
-                    "There `True` means ignore: each position saw only the future, the answer included.",
+                    "Each position could read the next film, which was the answer. In service there is none to read.",
                 ),
                 Option(
                     "Scores were divided by the root of $d$ instead of $d_h$.",
