@@ -28,12 +28,12 @@ class World:
     ----------
     n_viewers, n_films : int
     n_tastes : int
-        Viewers and films are points in a space of this many dimensions, standard normal.
+        Viewers and films are points θ_u and φ_i in a space of this many dimensions, standard normal.
     taste_weight, quality_weight : float
-        Appeal of film i to viewer u, a log-odds: base + taste_weight · θ_u·φ_i / √n_tastes + quality_weight · g_i,
-        with g_i standard normal, the same for everybody.
+        w and g. Appeal of film i to viewer u, a log-odds: β + w · θ_u·φ_i / √n_tastes + g · z_i, with z_i standard
+        normal, the same for everybody.
     base : float
-        Log-odds of watching an average film that is looked at.
+        β, the log-odds of watching an average film that is looked at.
     list_length : int
         How many films a visit offers.
     patience : float
@@ -120,10 +120,10 @@ def exploring(policy: Policy, places: float) -> Policy:
     """Return a policy that puts films drawn by lot first, on average `places` of them, then another one's list."""
 
     def mixed(log: Log, rng: np.random.Generator) -> Floats:
-        ranks = policy(log, rng).argsort(axis=1).argsort(axis=1).astype(np.float64)  # (n_viewers, n_films)
-        n_films = ranks.shape[1]
-        drawn = rng.random(ranks.shape) < places / n_films
-        return np.where(drawn, n_films + rng.random(ranks.shape), ranks)
+        scores = policy(log, rng)  # (n_viewers, n_films)
+        drawn = rng.random(scores.shape) < places / scores.shape[1]
+        above = scores.max() + (1 + np.ptp(scores)) * (1 + rng.random(scores.shape))  # beyond every score of the policy
+        return np.where(drawn, above, scores)
 
     return mixed
 
@@ -149,16 +149,18 @@ def simulate(world: World, policy: Policy, n_rounds: int = 30, seed: int = 0) ->
     for number in range(1, n_rounds + 1):
         scores = np.where(log.watched > 0, -np.inf, policy(log, rng))  # (n_viewers, n_films)
         visitors = np.flatnonzero(present)
-        watched = np.zeros(world.n_viewers)
         luck = rng.random((world.n_viewers, world.list_length))
-        stops = rng.random((world.n_viewers, 1))
+        stops = rng.random(world.n_viewers)
         lists = top_k(scores[visitors], world.list_length) if len(visitors) else []
-        for u, offered in zip(visitors, lists, strict=True):
-            looked = stops[u] < looks[: len(offered)]
-            chosen = offered[looked & (luck[u, : len(offered)] < appeal[u, offered])]
-            log.shown[u, offered[looked]] += 1
-            log.watched[u, chosen] += 1
-            watched[u] = len(chosen)
+        lengths = np.array([len(offered) for offered in lists], dtype=np.int64)
+        viewers = np.repeat(visitors, lengths)  # (n_offers,), a row an offered film
+        films = np.concatenate([np.empty(0, dtype=np.int64), *lists])  # (n_offers,)
+        place = np.arange(len(films)) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # (n_offers,), from 0
+        looked = stops[viewers] < looks[place]
+        chosen = looked & (luck[viewers, place] < appeal[viewers, films])
+        log.shown[viewers[looked], films[looked]] += 1  # a list names a film once, so no pair comes twice
+        log.watched[viewers[chosen], films[chosen]] += 1
+        watched = np.bincount(viewers[chosen], minlength=world.n_viewers)  # (n_viewers,)
         back = np.where(present & (watched > 0), world.loyal, world.disappointed)
         visits = int(present.sum())
         returning = rng.random(world.n_viewers) < back

@@ -114,3 +114,21 @@ def test_exploring_puts_the_wanted_number_of_films_first():
 def test_exploring_nowhere_is_the_policy_itself():
     plain = exploring(lambda log, rng: np.arange(5.0)[None], 0)
     assert plain(Log(np.zeros((1, 5)), np.zeros((1, 5))), np.random.default_rng(0)).argmax() == 4
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1, 1e9])
+def test_exploring_works_on_scores_of_any_scale(scale):
+    """Films drawn by lot come before the policy's best, also once top_k compares the scores in single precision."""
+    policy = exploring(lambda log, rng: scale * np.arange(100.0) + np.zeros((50, 1)), 2.0)
+    empty = Log(np.zeros((50, 100)), np.zeros((50, 100)))
+    scores = policy(empty, np.random.default_rng(0)).astype(np.float32)
+    drawn = ~np.isclose(scores, scale * np.arange(100.0))
+    assert 50 < drawn.sum() < 150
+    assert scores[drawn].min() > np.float32(99 * scale)
+
+
+def test_who_stayed_away_comes_back_as_the_disappointed_do():
+    """Nobody ever watches; a chance of 1 for the disappointed brings all back, a chance of 0 nobody for good."""
+    for chance, visits in ((1.0, [30, 30, 30]), (0.0, [30, 0, 0])):
+        world = World(n_viewers=30, n_films=20, base=-50, loyal=0.5, disappointed=chance)
+        assert simulate(world, at_random, 3)[0]["visits"].tolist() == visits

@@ -17,11 +17,12 @@ from avrec_lib.exercises import (
 )
 
 Floats = NDArray[np.float64]
-# four viewers, four videos; the last video was watched by nobody
+# four sessions, four videos; the last video was watched in none
 WATCHED: Floats = np.array([[1.0, 1, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
 
 
 def covisitation(X: Floats) -> Floats:
+    X = np.asarray(X, dtype=float)  # counts of true and false, or of integers, would not divide
     together = X.T @ X
     alone = np.diag(together)
     scale = np.outer(alone, alone)
@@ -64,9 +65,10 @@ def _check_covisitation(answer: Callable[..., Any]) -> str:
     refuse_close(got, _cosine(WATCHED), "that is the cosine, with roots below; YouTube's rule divides by both counts")
     refuse_close(got, _counts_only(WATCHED), "those are the counts; divide each by the product of both videos' views")
     refuse_close(got, _with_itself(WATCHED), "the diagonal must be 0: no video is a recommendation for itself")
-    expect_close(got, covisitation(WATCHED), "videos 0 and 1 share 3 viewers and have 4 and 3: 3 / 12")
+    expect_close(got, covisitation(WATCHED), "videos 0 and 1 share 3 sessions and have 4 and 3: 3 / 12")
     more = np.vstack([WATCHED, [0, 0, 1, 1]])
-    expect_close(answer(more), covisitation(more), "it should hold for any table of viewers and videos")
+    expect_close(answer(more), covisitation(more), "it should hold for any table of sessions and videos")
+    expect_close(answer(WATCHED > 0), covisitation(WATCHED), "a table of true and false says the same; make it float")
     return "Dividing by both counts, without the roots, lifts rare videos far more than the cosine does."
 
 
@@ -111,10 +113,10 @@ EXERCISES = (
         difficulty=2,
         minutes=10,
         prompt=r"""
-            YouTube called two videos related by $c_{ij} / (c_i c_j)$: how often both were watched by one viewer,
-            divided by the product of how often each was watched. Write `covisitation(X)` for a table of 0 and 1
-            with a row a viewer and a column a video. The diagonal is 0, and so is every pair with a video that
-            nobody watched.
+            YouTube called two videos related by $c_{ij} / (c_i c_j)$: how often both were watched within one
+            session, typically a day of one viewer, divided by the product of how often each was watched. Write
+            `covisitation(X)` for a table of 0 and 1 with a row a session and a column a video. The diagonal is 0,
+            and so is every pair with a video that nobody watched.
         """,
         starter="""
             def covisitation(X):
@@ -140,8 +142,8 @@ EXERCISES = (
         minutes=4,
         prompt=r"""
             On one test split, model X has NDCG@10 of .206 with the interval (.193, .219), and model Y has .194
-            (.182, .206). The paired difference X − Y is .011 (.005, .019). Model Z differs from X by
-            −.0003 (−.0076, .0071). Which of these statements do the numbers support?
+            (.182, .206). The paired difference X − Y is .0115 (.0049, .0187). Of a model Z you are told only
+            the paired difference Z − X, −.0003 (−.0076, .0071). Which of these statements may you make?
 
             - A: X is better than Y, as far as the choice of users goes.
             - B: X and Z are equally good.
@@ -172,8 +174,8 @@ EXERCISES = (
             The rating model's lists are full of films that almost nobody rated. Suppose a film needs at least
             `least` raters before it may be recommended. Write `allowed(scores, counts, least)`: the scores
             (a row a user, a column a film), with $-\infty$ for each film whose count is too small. Leave the
-            input as it is. Then use it on `rating_model.score(everyone)` with `top_k`, and see how far the NDCG
-            rises for 20, 100 and 300 raters. Does it reach popularity?
+            input as it is. Then use it on `rating_model.score(everyone)` with `top_k`, and see with `ndcg_of` how
+            far the NDCG rises for 20, 100 and 300 raters. Does it reach popularity?
         """,
         starter="""
             def allowed(scores, counts, least):
@@ -181,9 +183,22 @@ EXERCISES = (
         """,
         hints=(
             "`np.where(condition, a, b)` builds a new array; a condition of shape (n,) spreads over all rows.",
-            "`np.where(counts >= least, scores, -np.inf)`. For the lists: `top_k(allowed(...), 10, seen)`.",
+            "`np.where(counts >= least, scores, -np.inf)`. On the page, the counts are `raters`, and the lists "
+            "`top_k(allowed(…), 10, seen)`.",
         ),
         solution=allowed,
+        solution_source="""
+            def allowed(scores, counts, least):
+                return np.where(counts >= least, scores, -np.inf)
+
+
+            # With the names of the page:
+            # for least in (20, 100, 300):
+            #     lists = top_k(allowed(rating_model.score(everyone), raters, least), 10, seen)
+            #     print(least, round(ndcg_of(lists), 3))
+            # It prints 0.071, 0.083 and 0.104, where popularity has 0.120: better lists, and still below counting.
+            # At 300 only 20 films are left, so the rule does most of the choosing and the model hardly any.
+        """,
         check=_check_allowed,
         wrong=((_zeroed, "a 0 still has a rank"), (_strictly_more, "exactly `least` raters")),
     ),
@@ -198,7 +213,7 @@ QUIZ = Quiz(
                 Option(
                     "They are the best ones.",
                     False,
-                    "On this page the model with the lowest RMSE has the worst lists of all.",
+                    "On this page the model with the lowest RMSE has lists far worse than counting.",
                 ),
                 Option(
                     "Little: RMSE was measured on films that people had chosen to watch.",
@@ -228,17 +243,24 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "On the test rows the blend of item CF and EASE is no better than EASE alone. Why?",
+            "The blend of item CF and EASE beats EASE on the inner ratings, and not on the test ratings. Why?",
             (
                 Option(
-                    "Both read the same table, so the second adds little that the first does not know.",
+                    "It gained where item CF was ahead. Later EASE is ahead, and both parts read the same table.",
                     True,
-                    "Blending pays when the parts err differently, which needs another source or another idea.",
+                    "The inner test had another time and less to learn from, and no interval covers that. Blending "
+                    "pays when the parts err differently, which needs another source or another idea.",
                 ),
                 Option(
                     "A weighted sum can never beat its best part.",
                     False,
-                    "It can: on the validation rows of this page it did, by a clear margin.",
+                    "Nothing forbids it. Here nothing shows it either: on the inner ratings the blend is ahead of "
+                    "its best part, item CF, by a difference whose interval holds 0.",
+                ),
+                Option(
+                    "The gain on the inner ratings was the luck of having met these people.",
+                    False,
+                    "Its interval leaves out 0, so other people would most likely have shown it too.",
                 ),
             ),
         ),

@@ -56,17 +56,18 @@ QUIZ = Quiz(
     id="preface",
     questions=(
         Question(
-            "A page prints an accuracy. Where does the number come from?",
+            "A page prints how well a model of ours did. Where does the number come from?",
             (
                 Option(
                     "It was typed by the author, after a careful run.",
                     False,
-                    "Then it could be older than the code. No result in this book is typed.",
+                    "Then it could be older than the code. No result of ours is typed into a sentence.",
                 ),
                 Option(
                     "A cell of that page computed it when the page was built.",
                     True,
-                    "And if the cell fails, the build fails: there is no page without its numbers.",
+                    "If the cell fails, the build fails. Runs on a GPU are shown from a record, and say so; a number "
+                    "from a paper carries its citation.",
                 ),
             ),
         ),
