@@ -150,8 +150,9 @@ def bag_of_words(documents: Iterable[Sequence[str]], vocabulary: Mapping[str, in
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         raise ValueError("the vocabulary must map its tokens to the columns 0, 1, 2 …, each once.")
     columns = [[vocabulary[t] for t in document if t in vocabulary] for document in token_lists(documents)]
-    rows = np.repeat(np.arange(len(columns)), [len(row) for row in columns])
-    flat = np.array([column for row in columns for column in row], dtype=np.int64)  # (all known tokens,)
+    # 32-bit indices: scikit-learn's linear models refuse a matrix with 64-bit ones
+    rows = np.repeat(np.arange(len(columns), dtype=np.int32), [len(row) for row in columns])
+    flat = np.array([column for row in columns for column in row], dtype=np.int32)  # (all known tokens,)
     counts = sp.csr_array((np.ones(len(flat), np.int64), (rows, flat)), shape=(len(columns), len(vocabulary)))
     counts.sort_indices()
     return counts

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+from sklearn.svm import LinearSVC
 
 from avrec_lib.content.text import (
     bag_of_words,
@@ -151,6 +152,13 @@ def test_bag_of_words_counts_and_leaves_unknown_tokens_out():
     assert counts.toarray().tolist() == [[1, 2, 0], [0, 0, 0]]
     assert counts.dtype == np.int64
     assert counts.has_canonical_format
+
+
+def test_scikit_learn_fits_linear_models_on_our_vectors():
+    counts = bag_of_words([["b", "a"], ["c"], ["a"], ["c", "c"]], {"a": 0, "b": 1, "c": 2})
+    assert counts.indices.dtype == counts.indptr.dtype == np.int32  # 64-bit indices are refused
+    for vectors in (counts, tf_idf(counts)):
+        assert LinearSVC().fit(vectors, [0, 1, 0, 1]).score(vectors, [0, 1, 0, 1]) == 1
 
 
 def test_bag_of_words_equals_scikit_learn():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avrec_lib.exercises import Exercise, Option, Question, Quiz, expect_close, refuse_close
+from avrec_lib.exercises import Exercise, Option, Question, Quiz, Wrong, expect_close, refuse_close
 
 Floats = NDArray[np.float64]
 GAPS: Floats = np.array([[5.0, np.nan, 1.0], [3.0, 2.0, np.nan], [np.nan, 4.0, np.nan]])
@@ -42,32 +42,58 @@ def _check_fill(answer: Callable[..., Any]) -> str:
     return "This is the table that the SVD of the year 2000 was given."
 
 
-V_2: Floats = np.array([[0.6, 0.0], [0.8, 0.0], [0.0, 0.6], [0.0, -0.8]])
-ROW: Floats = np.array([1.0, 0.0, 1.0, 0.0])
+Ints = NDArray[np.int64]
+V_2: Floats = np.array([[6, 0], [8, 0], [0, 6], [0, -8], [3, 4], [4, -3], [-5, 2], [1, 5]]) / 12.5
+ROW: Floats = np.array([1.0, 0, 1, 0, 1, 0, 0, 0])
 
 
-def fold_in(x: Floats, V_k: Floats) -> Floats:
-    scores: Floats = x @ V_k @ V_k.T
-    return scores
+def fold_in(x: Floats, V_k: Floats, K: int) -> Ints:
+    scores = x @ V_k @ V_k.T
+    scores[x > 0] = -np.inf
+    best: Ints = np.argsort(-scores, kind="stable")[:K]
+    return best
 
 
-def _only_the_plane(x: Floats, V_k: Floats) -> Floats:
-    place: Floats = x @ V_k
-    return place
+def _with_seen(x: Floats, V_k: Floats, K: int) -> Ints:
+    best: Ints = np.argsort(-(x @ V_k @ V_k.T), kind="stable")[:K]
+    return best
 
 
-def _keeps_the_row(x: Floats, V_k: Floats) -> Floats:
-    scores: Floats = x @ V_k @ V_k.T + x
+def _seen_at_zero(x: Floats, V_k: Floats, K: int) -> Ints:
+    best: Ints = np.argsort(-(x @ V_k @ V_k.T * (x == 0)), kind="stable")[:K]
+    return best
+
+
+def _worst_first(x: Floats, V_k: Floats, K: int) -> Ints:
+    scores = np.where(x > 0, np.inf, x @ V_k @ V_k.T)
+    worst: Ints = np.argsort(scores, kind="stable")[:K]
+    return worst
+
+
+def _scores(x: Floats, V_k: Floats, K: int) -> Floats:
+    scores: Floats = np.where(x > 0, -np.inf, x @ V_k @ V_k.T)
     return scores
 
 
 def _check_fold_in(answer: Callable[..., Any]) -> str:
-    got = answer(ROW, V_2)
-    refuse_close(got, _only_the_plane(ROW, V_2), "that is where the person lies among the patterns; go back to films")
-    refuse_close(got, _keeps_the_row(ROW, V_2), "you add the row itself; the projection alone is the score")
-    expect_close(got, fold_in(ROW, V_2), "project the row on the patterns, then return to the films")
-    expect_close(answer(fold_in(ROW, V_2), V_2), fold_in(ROW, V_2), "projecting twice must change nothing")
-    return "Projecting a second time changes nothing: that is what a projection is."
+    before = ROW.copy()
+    got = answer(ROW, V_2, 3)
+    if not np.array_equal(ROW, before):
+        ROW[:] = before
+        raise Wrong("your function changes x itself; work on the scores")
+    if np.shape(got) == ROW.shape:
+        raise Wrong("those are numbers for all films; return the positions of the K best, an array of K integers")
+    refuse_close(got, _with_seen(ROW, V_2, 3), "your list holds films that the person has already met")
+    refuse_close(got, _worst_first(ROW, V_2, 3), "your list starts with the lowest score")
+    expect_close(got, fold_in(ROW, V_2, 3), "score all films, strike out those with x > 0, sort the rest, best first")
+    got = answer(ROW, V_2, 5)
+    refuse_close(
+        got,
+        _seen_at_zero(ROW, V_2, 5),
+        "a film that was met has slipped in: a score of 0 beats the films below 0. Strike it out with −inf",
+    )
+    expect_close(got, fold_in(ROW, V_2, 5), "with K = 5 all films that were not met must be in the list")
+    return "Nothing was fitted: two small products and a sort serve somebody who signed up a second ago."
 
 
 M, N, K_FACTORS = 943, 1682, 20
@@ -113,24 +139,32 @@ EXERCISES = (
     ),
     Exercise(
         id="fold-in",
-        title="Score a newcomer",
-        difficulty=1,
-        minutes=5,
+        title="A list for a newcomer",
+        difficulty=2,
+        minutes=10,
         prompt=r"""
-            Write `fold_in(x, V_k)`: the scores $x V_k V_k^\top$ of all films for a new person whose row is `x`,
-            shape `(n,)`. `V_k` has shape `(n, k)` and orthonormal columns. Do not build the $n \times n$ matrix.
+            Write `fold_in(x, V_k, K)`: the list of `K` films for a new person whose row is `x`, zeros and ones of
+            shape `(n,)`. The scores are $x V_k V_k^\top$, with `V_k` of shape `(n, k)`; films that the person has
+            met must not be in the list. Return positions, best first. Do not build the $n \times n$ matrix, and
+            leave `x` as it was. At least `K` films are new to the person.
         """,
         starter="""
-            def fold_in(x, V_k):
+            def fold_in(x, V_k, K):
                 ...  # your code here
         """,
         hints=(
-            "Matrix products are associative: in which order is the work small?",
             "First `x @ V_k`, k numbers: where the person lies. Then back to the films with `V_k.T`.",
+            "A score can be negative, so 0 does not strike a film out. Which number is below every score?",
+            '`np.argsort(-scores, kind="stable")[:K]` are the positions of the K largest.',
         ),
         solution=fold_in,
         check=_check_fold_in,
-        wrong=((_only_the_plane, "go back to films"), (_keeps_the_row, "you add the row itself")),
+        wrong=(
+            (_with_seen, "already met"),
+            (_seen_at_zero, "slipped in"),
+            (_worst_first, "the lowest score"),
+            (_scores, "numbers for all films"),
+        ),
     ),
     Exercise(
         id="numbers-to-store",
@@ -161,21 +195,21 @@ QUIZ = Quiz(
             (
                 Option("One of the two numbers must be wrong.", False, "Both are right; they answer two questions."),
                 Option(
-                    "The zeros pull all predictions down but keep their order.",
+                    "The zeros ruin the star scale, but who met what is real information, and a list needs only that.",
                     True,
-                    "RMSE measures the distance on the star scale, a list only the order.",
+                    "RMSE asks how much a film was liked; the list is judged on which films were met.",
                 ),
                 Option("The lists use more patterns.", False, "The same patterns serve both."),
             ),
         ),
         Question(
-            "What happens to the scores of PureSVD when $k$ equals the number of films?",
+            "What happens to the scores of PureSVD when $k$ equals the rank of the table?",
             (
                 Option("They are the best possible.", False, "They are useless: see the next answer."),
                 Option(
                     "They are the person's own row again.",
                     True,
-                    r"$V V^\top$ is the identity. Every unseen film scores zero, so nothing is learnt.",
+                    r"$x V V^\top = x$ for every row $x$ of the training table. Every unseen film scores zero.",
                 ),
                 Option("They are the popularity of the films.", False, "That is close to what $k = 1$ gives."),
             ),

@@ -188,7 +188,7 @@ QUIZ = Quiz(
             "Every feature of a Bernoulli naive Bayes model is entered twice. What happens to one viewer's films?",
             (
                 Option(
-                    "Their order stays, their probabilities move towards 0 and 1.",
+                    "Their order stays; their probabilities spread away from the prior, mostly towards 0 and 1.",
                     True,
                     "The sum over features doubles for each film and the prior stays.",
                 ),

@@ -57,6 +57,12 @@ def _check_half_life(answer: float) -> str:
 
 
 def shuffled(windows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    keys = np.random.default_rng(seed).random(windows.shape)
+    keys[windows < 0] = -1  # padding sorts to the front, where it was
+    return np.take_along_axis(windows, np.argsort(keys, axis=1, kind="stable"), axis=1)
+
+
+def _padding_too(windows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permuted(windows, axis=1)
 
 
@@ -101,6 +107,14 @@ def _check_shuffled(answer: Callable[..., Any]) -> str:
     expect_equal(bool(np.array_equal(answer(windows, 0), got)), True, "the same seed should give the same result")
     if np.array_equal(answer(windows, 1), got):
         raise Wrong("another seed should give another result; use the seed")
+    padded = np.where(np.arange(6) < np.arange(400)[:, None] % 4, -1, windows)  # 0 to 3 places at the front
+    got = np.asarray(answer(padded.copy(), 0))
+    if ((got < 0) != (padded < 0)).any():
+        raise Wrong("the padding moved: a −1 between two films tells the network something new. Keep it in front")
+    expect_close(np.sort(got, axis=1), np.sort(padded, axis=1), "every row must keep its films, padded or not")
+    place = got[3::4, 3:] % 6 - 3  # (100, 3): three films behind three places of padding
+    share = np.stack([(place == j).mean(axis=0) for j in range(3)])  # (3, 3)
+    expect_close(share, np.full((3, 3), 1 / 3), "in padded rows, too, every film lands everywhere", atol=0.2)
     return "The set stays, the order goes, and no network can undo it: that is a control."
 
 
@@ -158,19 +172,20 @@ EXERCISES = (
     Exercise(
         id="shuffle-control",
         title="A control that removes the order and nothing else",
-        difficulty=2,
-        minutes=10,
+        difficulty=3,
+        minutes=15,
         prompt=r"""
             Write `shuffled(windows, seed)` for an array of shape $(N, T)$: each row keeps its films and its
-            place, and loses their order, independently of the other rows. The input must stay as it was.
+            place, and loses their order, independently of the other rows. Short histories are padded with $-1$
+            at the front of a row; the padding must stay where it is. The input must stay as it was.
         """,
         starter="""
             def shuffled(windows, seed):
                 ...  # your code here
         """,
         hints=(
-            "`Generator.permutation` moves whole rows; you need a method that treats each row by itself.",
-            "`Generator.permuted` takes an `axis`. Which one runs along a row?",
+            "Sorting random numbers is a fair shuffle: draw one key for each cell and sort each row by its keys.",
+            "Give padded cells a key below all others; then `np.argsort(keys, axis=1)` and `np.take_along_axis`.",
         ),
         solution=shuffled,
         check=_check_shuffled,
@@ -180,6 +195,7 @@ EXERCISES = (
             (_everything, "wandered from one window"),
             (_nothing, "nothing moved"),
             (_same_dice, "use the seed"),
+            (_padding_too, "the padding moved"),
         ),
     ),
 )
@@ -216,7 +232,7 @@ QUIZ = Quiz(
                 Option(
                     r"About $0.5^{50}$ of it.",
                     True,
-                    "Each step multiplies by a forget gate near 0.5. A positive bias opens it from the start.",
+                    "If the gates stay at ½. Measured, it is nearer $0.6^{50}$: they fluctuate. A positive bias helps.",
                 ),
                 Option(
                     "None at all, because of the tanh.",

@@ -94,7 +94,7 @@ def _check_impossible(answer: set[str]) -> str:
     if "C" not in answer:
         expect_equal(answer, {"A", "C"}, "the sum is not the only bound: an average of numbers up to 1 is at most 1")
     expect_equal(answer, {"A", "C"}, "check the sum of each row, then the bounds of each entry")
-    return "A fails the sum, C the bound. Two cheap invariants, two different faults."
+    return "A fails the sum, C the bound: two cheap invariants. B is possible, with the weights 0.4, 0.5 and 0.1."
 
 
 def _check_gap(answer: float) -> str:
@@ -169,9 +169,9 @@ EXERCISES = (
             rows and says each is an output of attention on $X$, with unknown weights:
 
             - A: $(0.9, 0.6, 0.4)$
-            - B: $(1.0, 0.5, 0.5)$
+            - B: $(0.9, 0.6, 0.5)$
             - C: $(1.1, 0.6, 0.3)$
-            - D: $(0.667, 0.667, 0.667)$
+            - D: $(2/3, 2/3, 2/3)$
 
             Which of them are impossible? Answer with a set of letters.
         """,

@@ -66,8 +66,8 @@ def test_random_sessions_prefer_nothing_and_the_others_do(made):
     log = log[old[log["item"]]]
     shown = liked[log["item"]]
     at_random = log["random"].to_numpy()
-    error = liked[old].std() / np.sqrt(at_random.sum())
-    assert abs(shown[at_random].mean() - liked[old].mean()) < 4 * error
+    # not exactly 0: what a viewer has met already does not come again, and the policy shows the best first
+    assert abs(shown[at_random].mean() - liked[old].mean()) < 0.015
     assert shown[~at_random].mean() > liked[old].mean() + 0.05
     assert at_random.mean() == pytest.approx(0.3, abs=0.02)
 
