@@ -51,8 +51,9 @@ class ImageEncoder:
     Every picture is first brought to 224×224 (`resize_and_crop`: bicubic, shorter side to 224, the square in
     the middle). Then x lies in −0.99 to 1.00 in all three channels, what the authors trained with; the mean
     and deviation of ImageNet, which most other networks want, would be wrong here. The numbers of v are 0 to 6
-    (ReLU6) and of uneven size: standardise them, or divide by ‖v‖, before distances. The GPU is used when
-    there is one. A picture's vector does not depend on the others of its batch, up to rounding.
+    (ReLU6) and of uneven size: divide by ‖v‖ before distances, for standardising blows up columns
+    that are nearly 0. The GPU is used when there is one. A picture's vector does not depend on the others
+    of its batch, up to rounding.
 
     Parameters
     ----------
