@@ -45,18 +45,18 @@ class ColdStartModel(nn.Module):
         The same seed gives the same model; global random state is left alone.
     """
 
-    items: Tensor  # (n_items, d_x), standardised
+    items: Tensor  # (n_items, d_x), centred and scaled
     sums: Tensor  # (n_users, d_x + 1)
     counts: Tensor  # (n_users,)
 
     def __init__(
         self,
-        width: int = 16,
+        width: int = 12,
         hidden: int = 64,
         n_epochs: int = 6,
         batch_size: int = 1024,
-        lr: float = 0.01,
-        weight_decay: float = 0.01,
+        lr: float = 0.02,
+        weight_decay: float = 0.1,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -72,8 +72,9 @@ class ColdStartModel(nn.Module):
         Parameters
         ----------
         X : array_like, shape (n_items, d_x)
-            Content vectors of all clips, those without impressions too; each column is standardised
-            here by the mean and the spread over the clips that were shown.
+            Content vectors of all clips, those without impressions too. They are centred, and divided by
+            one number, the spread of all columns together over the clips that were shown: how the
+            columns compare is the caller's choice (see `avrec_lib.content.blocks.join`).
         users, items, clicks, positions : array_like, shape (n,)
             Who was shown what, did they click (0 or 1), and where in the list it stood (1, 2, …).
 
@@ -94,7 +95,8 @@ class ColdStartModel(nn.Module):
         if not np.isfinite(raw).all():
             raise ValueError("a content vector has a NaN or an infinity in it; give 0s to clips without that content.")
         shown = np.unique(i)
-        self.centre, self.spread = raw[shown].mean(axis=0), np.maximum(raw[shown].std(axis=0), 1e-6)
+        self.centre = raw[shown].mean(axis=0)  # (d_x,)
+        self.spread = max(float(np.sqrt(np.mean((raw[shown] - self.centre) ** 2))), 1e-6)
         r = np.minimum(r, N_POSITIONS - 1)
         self.register_buffer(
             "items", torch.from_numpy((raw - self.centre) / self.spread), persistent=False

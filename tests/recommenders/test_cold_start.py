@@ -49,7 +49,8 @@ def test_the_score_is_the_equation(world, fitted):
     warm = items < 150
     u, i, y, r = users[warm], items[warm], clicks[warm], positions[warm]
     shown = np.unique(i)
-    Z = (X - X[shown].mean(axis=0)) / X[shown].std(axis=0)
+    Z = X - X[shown].mean(axis=0)
+    Z = Z / np.sqrt(np.mean(Z[shown] ** 2))
     E = fitted.encode.weight.detach().numpy()
     p, n = np.zeros(4), 0
     for row in np.flatnonzero(u == 3):

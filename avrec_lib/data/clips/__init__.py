@@ -107,6 +107,24 @@ class Clips:
         liked = self.preference(table["user"], table["item"])
         return looks(self.truth.world, table["position"].to_numpy()) * liked
 
+    def cold(self, share: float = 0.2, seed: int = 0) -> NDArray[np.bool_]:
+        """Return which clips play the new ones, drawn at random: a model that is tested on them may know none of them.
+
+        Parameters
+        ----------
+        share : float
+            Of all clips, between 0 and 1.
+
+        Returns
+        -------
+        bool array, shape (n_items,)
+        """
+        if not 0 < share < 1:
+            raise ValueError(f"share must be between 0 and 1, not {share}.")
+        drawn = np.zeros(len(self.items), dtype=bool)
+        drawn[np.random.default_rng(seed).choice(len(drawn), round(share * len(drawn)), replace=False)] = True
+        return drawn
+
     def interactions(self, *, likes: bool = False) -> Interactions:
         """Return the clicks (or the likes) as Interactions with value 1 and a vocabulary of all viewers and clips."""
         chosen = self.impressions[self.impressions["like" if likes else "click"]]
