@@ -1,7 +1,7 @@
 """No page shows an output older than the code behind it.
 
 A page's *fingerprint* covers what its outputs depend on: its code cells, every `avrec_lib` module those cells can
-reach by imports, the package's data files, all of `data/`, and the pinned packages as installed. It names the folder in
+reach by imports, the package's data files, all of `data/` but its cards, and the pinned packages as installed. It names the folder in
 which the page's executed outputs are cached, so outputs can't be found again once anything behind them has changed; and
 a page whose fingerprint has changed is read, hence executed, again.
 """
@@ -54,6 +54,8 @@ def read_library(root: Path) -> Library:
     """Read the package, `data/` and the installed versions of the pins: once a build."""
     modules, rest = {}, [sys.version, os.environ.get("AVREC_SIZE", "")]
     for name, path in [*files(root, PACKAGE), *files(root, "data")]:
+        if name.startswith("data/cards/"):  # for people; no page reads them
+            continue
         if name.startswith(PACKAGE) and path.suffix == ".py":
             modules[name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = path.read_text("utf-8")
         else:

@@ -127,7 +127,8 @@ def test_what_the_page_can_see_changes_the_fingerprint(project, fingerprint, nam
 
 
 @pytest.mark.parametrize(
-    "name", ["avrec_lib/beta.py", "avrec_lib/new.py", "avrec_lib/__pycache__/alpha.pyc", "data/.DS_Store"]
+    "name",
+    ["avrec_lib/beta.py", "avrec_lib/new.py", "avrec_lib/__pycache__/alpha.pyc", "data/.DS_Store", "data/cards/a.md"],
 )
 def test_what_the_page_cannot_see_does_not(project, fingerprint, name):
     before = fingerprint()
