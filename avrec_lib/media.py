@@ -108,7 +108,7 @@ def _picture(image: NDArray[np.generic], alt: str, caption: str, height: int) ->
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     return (
         f'<figure style="margin: 0"><img alt="{html.escape(_said(alt))}" src="data:image/png;base64,{source}" '
-        f'style="height: {height}px{sharp}">{below}</figure>\n'
+        f'style="height: {height}px; border: 1px solid rgb(128 128 128 / 50%){sharp}">{below}</figure>\n'
     )
 
 

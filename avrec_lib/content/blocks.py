@@ -25,7 +25,7 @@ def text_groups(
     seen: ArrayLike,
     n_groups: int = 10,
     n_dims: int = 32,
-    max_share: float = 0.05,
+    max_share: float = 0.02,
     sharpness: float = 10.0,
     seed: int = 0,
 ) -> Floats:

@@ -211,16 +211,7 @@ def fit_pairs(
     ValueError
         If the numbers do not match, a picture has no caption or an empty one, or the pictures are not square.
     """
-    shape = pictures.shape
-    if pictures.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2] or shape[1] < 16:
-        raise ValueError(
-            f"pictures must be uint8 (N, H, H, 3) of at least 16×16 pixels, not {pictures.dtype} {pictures.shape}."
-        )
-    if len(captions) != shape[0] or shape[0] < 2:
-        raise ValueError(f"each picture needs its captions, and two pairs at least: {shape[0]} and {len(captions)}.")
-    for i, texts in enumerate(captions):
-        if not texts or any(isinstance(text, str) or not text for text in texts):
-            raise ValueError(f"picture {i} needs a list of captions, each a list of one token or more, not {texts!r}.")
+    _check_pairs(pictures, captions)
     words = sorted({word for texts in captions for text in texts for word in text})
     X = torch.from_numpy(np.array(pictures, order="C"))  # a copy, for torch wants arrays it could write to
     where, rng, batch = device(), np.random.default_rng(seed), min(batch, len(X))
@@ -274,6 +265,19 @@ def encode_texts(model: TwoTowers, texts: Sequence[Text]) -> NDArray[np.float32]
         Y = functional.normalize(model.text(bags), dim=1)  # (N, d)
         Y *= torch.tensor([[float(bool(bag))] for bag in bags]).to(Y)
     return cast(NDArray[np.float32], Y.cpu().numpy())
+
+
+def _check_pairs(pictures: Pictures, captions: Sequence[Sequence[Text]]) -> None:
+    shape = pictures.shape
+    if pictures.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2] or shape[1] < 16:
+        raise ValueError(
+            f"pictures must be uint8 (N, H, H, 3) of at least 16×16 pixels, not {pictures.dtype} {pictures.shape}."
+        )
+    if len(captions) != shape[0] or shape[0] < 2:
+        raise ValueError(f"each picture needs its captions, and two pairs at least: {shape[0]} and {len(captions)}.")
+    for i, texts in enumerate(captions):
+        if not texts or any(isinstance(text, str) or not text for text in texts):
+            raise ValueError(f"picture {i} needs a list of captions, each a list of one token or more, not {texts!r}.")
 
 
 def _logits(X: Tensor, Y: Tensor, temperature: float | Tensor) -> Tensor:

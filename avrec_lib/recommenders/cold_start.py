@@ -55,8 +55,8 @@ class ColdStartModel(nn.Module):
         hidden: int = 64,
         n_epochs: int = 6,
         batch_size: int = 1024,
-        lr: float = 0.02,
-        weight_decay: float = 0.1,
+        lr: float = 0.01,
+        weight_decay: float = 0.03,
         seed: int = 0,
     ) -> None:
         super().__init__()

@@ -22,8 +22,8 @@ def experiment():
     sounds = np.stack([sound_summary(sound, RATE) for sound in clips.sounds()])
     blocks = {
         "text": text_groups(clip_words(clips.items), ~cold),
-        "picture": principal_components(pictures, ~cold, 12),
-        "sound": principal_components(sounds, ~cold, 16),
+        "picture": principal_components(pictures, ~cold, 4),
+        "sound": principal_components(sounds, ~cold, 12),
     }
 
     def share(blocks):
