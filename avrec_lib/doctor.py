@@ -82,9 +82,9 @@ def _cache() -> Finding:
     free = shutil.disk_usage(place).free / GIB
     return Finding(
         "cache",
-        free >= 1,
+        free >= 2,
         f"{folder}, {free:.0f} GiB free",
-        "1 GiB is needed; free some, or set AVREC_CACHE to a folder on another disk",
+        "2 GiB are needed; free some, or set AVREC_CACHE to a folder on another disk",
     )
 
 

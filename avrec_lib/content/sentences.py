@@ -6,8 +6,7 @@ length 1, so that a dot product is a cosine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avrec_lib.content.errors import MediaError
+from avrec_lib.content.language_weights import without_loading_bars
 from avrec_lib.content.text import clean
 from avrec_lib.data.assets import fetch
 from avrec_lib.device import device
@@ -91,7 +91,7 @@ class SentenceEncoder:
             raise MediaError(folder, "holds no model (no config.json); pass the folder of one, or none for MiniLM.")
         from transformers import AutoModel, AutoTokenizer
 
-        with _without_loading_bars():
+        with without_loading_bars():
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True)
         self._device = device()
@@ -195,21 +195,6 @@ def _in_batches(
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
-
-
-@contextmanager
-def _without_loading_bars() -> Iterator[None]:
-    """Silence the bar that transformers draws for a model of half a second, and leave its setting as it was."""
-    from transformers.utils import logging as untyped
-
-    logging: Any = untyped
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 @lru_cache(maxsize=1)
