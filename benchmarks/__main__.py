@@ -1,24 +1,26 @@
 """Run every benchmark, print its table and record it for Appendix D.
 
-python -m benchmarks            # what make bench calls; about five minutes on two cores
+python -m benchmarks            # what make bench calls; about six minutes on two cores
 python -m benchmarks lists      # one of them
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib
 import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 
-NAMES = ("explicit", "bayesian", "implicit_feedback", "lists")
-PACKAGES = ("numpy", "scipy", "numba", "implicit", "scikit-surprise", "myfm")
+NAMES = ("explicit", "bayesian", "implicit_feedback", "lists", "content")
+PACKAGES = ("numpy", "scipy", "numba", "implicit", "scikit-surprise", "myfm")  # of a benchmark that names none itself
 FOLDER = Path(__file__).parents[1] / "data" / "benchmarks"
 
 
@@ -31,13 +33,32 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def record(name: str, rows: list[dict[str, object]]) -> Path:
+def hardware(rows: list[dict[str, object]]) -> str:
+    """Return the processor, its cores, and the GPU where a row used one."""
+    parts = [processor(), f"{os.cpu_count()} cores"]
+    if any(row.get("device") == "cuda" for row in rows):
+        import torch
+
+        parts.append(torch.cuda.get_device_name())
+    return ", ".join(parts)
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return the version of Python and of those of the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def record(name: str, rows: list[dict[str, object]], packages: Sequence[str] = PACKAGES) -> Path:
     """Write one table with what it was measured on; the file is replaced as a whole or not at all."""
     entry = {
         "command": f"python -m benchmarks {name}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "device": f"{processor()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version()} | {p: metadata.version(p) for p in PACKAGES},
+        "device": hardware(rows),
+        "versions": versions(packages),
         "rows": rows,
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -57,10 +78,12 @@ def main(wanted: list[str]) -> int:
         )
         return 2
     for name in wanted or NAMES:
-        rows = importlib.import_module(f"benchmarks.{name}").run()
+        module = importlib.import_module(f"benchmarks.{name}")
+        rows = module.run()
         table = pd.DataFrame(rows).drop(columns="rmse_per_fold", errors="ignore")
         print(f"\n{name}\n{table.to_string(index=False, na_rep='')}")
-        print(f"recorded in {record(name, rows).relative_to(FOLDER.parents[1])}", flush=True)
+        path = record(name, rows, getattr(module, "PACKAGES", PACKAGES))
+        print(f"recorded in {path.relative_to(FOLDER.parents[1])}", flush=True)
     return 0
 
 
