@@ -44,10 +44,10 @@ class PictureNet(nn.Module):
         if n_outputs < 1 or width < 1:
             raise ValueError(f"n_outputs and width must be at least 1, not {n_outputs} and {width}.")
         self.blocks = nn.Sequential(
-            _block(3, width),  # (B, 3, 64, 64) → (B, w, 32, 32)
-            _block(width, 2 * width),  # (B, 2w, 16, 16)
-            _block(2 * width, 4 * width),  # (B, 4w, 8, 8)
-            _block(4 * width, 4 * width),  # (B, 4w, 4, 4)
+            block(3, width),  # (B, 3, 64, 64) → (B, w, 32, 32)
+            block(width, 2 * width),  # (B, 2w, 16, 16)
+            block(2 * width, 4 * width),  # (B, 4w, 8, 8)
+            block(4 * width, 4 * width),  # (B, 4w, 4, 4)
         )
         self.read_out = nn.Linear(4 * width, n_outputs)
         self.is_classifier = False
@@ -151,7 +151,8 @@ def predict_pictures(model: PictureNet, pictures: Pictures, batch: int = 256) ->
     return cast(NDArray[np.float32], torch.cat(parts).numpy())
 
 
-def _block(n_in: int, n_out: int) -> nn.Sequential:
+def block(n_in: int, n_out: int) -> nn.Sequential:
+    """Return ReLU(norm(3×3 convolution(x))) with a step of 2: (B, n_in, H, W) → (B, n_out, H/2, W/2)."""
     return nn.Sequential(
         nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)
     )

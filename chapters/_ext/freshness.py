@@ -1,9 +1,9 @@
 """No page shows an output older than the code behind it.
 
 A page's *fingerprint* covers what its outputs depend on: its code cells, every `avrec_lib` module those cells can
-reach by imports, the package's data files, all of `data/` but its cards, and the pinned packages as installed. It names the folder in
-which the page's executed outputs are cached, so outputs can't be found again once anything behind them has changed; and
-a page whose fingerprint has changed is read, hence executed, again.
+reach by imports, the package's data files, all of `data/` but its cards, and the pinned packages as installed. It names
+the folder in which the page's executed outputs are cached, so outputs can't be found again once anything behind them
+has changed; and a page whose fingerprint has changed is read, hence executed, again.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Exercises of 3.1.1, text: a TF-IDF weight, pairs of characters, a step of word2vec, and subjects never seen."""
+"""Exercises of 3.1.1, text: a TF-IDF weight, subjects never seen, pairs of characters, and a step of word2vec."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,39 +74,39 @@ def _check_bigrams(answer: Callable[..., Any]) -> str:
     return "With pairs, the two sentences about films and music have the cosine 1/2, without a dictionary."
 
 
-def step(v_c: np.ndarray, v_o: np.ndarray, drawn: np.ndarray, lr: float) -> Step:
+def step(v_c: np.ndarray, u_o: np.ndarray, U: np.ndarray, lr: float) -> Step:
     def sigmoid(z: Any) -> Any:  # noqa: ANN401
         return 1 / (1 + np.exp(-z))
 
-    error_o, errors = sigmoid(v_o @ v_c) - 1, sigmoid(drawn @ v_c)
-    moved = v_c - lr * (error_o * v_o + errors @ drawn)
-    return moved, v_o - lr * error_o * v_c, drawn - lr * np.outer(errors, v_c)
+    error_o, errors = sigmoid(u_o @ v_c) - 1, sigmoid(U @ v_c)
+    moved = v_c - lr * (error_o * u_o + errors @ U)
+    return moved, u_o - lr * error_o * v_c, U - lr * np.outer(errors, v_c)
 
 
-def _uphill(v_c: np.ndarray, v_o: np.ndarray, drawn: np.ndarray, lr: float) -> Step:
-    return step(v_c, v_o, drawn, -lr)
+def _uphill(v_c: np.ndarray, u_o: np.ndarray, U: np.ndarray, lr: float) -> Step:
+    return step(v_c, u_o, U, -lr)
 
 
-def _one_after_the_other(v_c: np.ndarray, v_o: np.ndarray, drawn: np.ndarray, lr: float) -> Step:
-    moved = step(v_c, v_o, drawn, lr)[0]
-    return moved, v_o - lr * sgns_gradient(moved, v_o, drawn)[1], drawn - lr * sgns_gradient(moved, v_o, drawn)[2]
+def _one_after_the_other(v_c: np.ndarray, u_o: np.ndarray, U: np.ndarray, lr: float) -> Step:
+    moved = step(v_c, u_o, U, lr)[0]
+    return moved, u_o - lr * sgns_gradient(moved, u_o, U)[1], U - lr * sgns_gradient(moved, u_o, U)[2]
 
 
-def _neighbour_only(v_c: np.ndarray, v_o: np.ndarray, drawn: np.ndarray, lr: float) -> Step:
-    return (*step(v_c, v_o, drawn[:0], lr)[:2], drawn)
+def _neighbour_only(v_c: np.ndarray, u_o: np.ndarray, U: np.ndarray, lr: float) -> Step:
+    return (*step(v_c, u_o, U[:0], lr)[:2], U)
 
 
-def _without_the_truth(v_c: np.ndarray, v_o: np.ndarray, drawn: np.ndarray, lr: float) -> Step:
-    p = 1 / (1 + np.exp(-(v_o @ v_c)))
-    right = step(v_c, v_o, drawn, lr)
-    return right[0] - lr * v_o, v_o - lr * p * v_c, right[2]
+def _without_the_truth(v_c: np.ndarray, u_o: np.ndarray, U: np.ndarray, lr: float) -> Step:
+    p = 1 / (1 + np.exp(-(u_o @ v_c)))
+    right = step(v_c, u_o, U, lr)
+    return right[0] - lr * u_o, u_o - lr * p * v_c, right[2]
 
 
 def _check_step(answer: Callable[..., Any]) -> str:
     given = C.copy(), O.copy(), D.copy()
     got = answer(*given, LR)
     if not isinstance(got, tuple) or len(got) != 3:
-        raise Wrong("three arrays are asked for: v_c, v_o and drawn after the step.")
+        raise Wrong("three arrays are asked for: v_c, u_o and U after the step.")
     if any((now != was).any() for now, was in zip(given, (C, O, D), strict=True)):
         raise Wrong("your function changed the arrays it was given; return new ones.")
     refuse_close(got[0], _uphill(C, O, D, LR)[0], "you go up the slope; the loss falls against the gradient")
@@ -114,8 +114,8 @@ def _check_step(answer: Callable[..., Any]) -> str:
     refuse_close(
         got[0], _without_the_truth(C, O, D, LR)[0], "for the neighbour the truth is 1: its error is sigmoid − 1"
     )
-    refuse_close(got[1], _one_after_the_other(C, O, D, LR)[1], "v_o was moved with a v_c that had moved already")
-    for mine, want, name in zip(got, step(C, O, D, LR), ("v_c", "v_o", "drawn"), strict=True):
+    refuse_close(got[1], _one_after_the_other(C, O, D, LR)[1], "u_o was moved with a v_c that had moved already")
+    for mine, want, name in zip(got, step(C, O, D, LR), ("v_c", "u_o", "U"), strict=True):
         expect_close(mine, want, f"{name} is not where one step of the learning rate leads", rtol=1e-4)
     return "gensim does this some millions of times for each pass over the clips' texts."
 
@@ -162,6 +162,37 @@ EXERCISES = (
         ),
     ),
     Exercise(
+        id="characters-for-new-subjects",
+        title="Words or characters?",
+        difficulty=1,
+        minutes=6,
+        prompt="""
+            On known subjects, Chinese titles cut into words or into characters do about equally well. What about
+            subjects that are new? Cut all 2,000 Chinese titles into characters, and measure the share of right topics
+            with the folds by subject. Guess before you run it: more or less than with words, and why?
+        """,
+        starter="""
+            # all 2,000 Chinese titles, cut into characters instead of words
+            accuracy_new = ...  # the share of right topics when the subject is new
+        """,
+        hints=(
+            "`list(title)` cuts a title into characters; `vectors_of` takes a list of such lists.",
+            "`guess(vectors, topic, subject)` returns the guessed topics; compare them with `topic`.",
+        ),
+        solution=0.636,
+        solution_source="""
+            characters = vectors_of([list(title) for title in items["title_zh"]])
+            accuracy_new = np.mean(guess(characters, topic, subject) == topic)
+        """,
+        check=_check_characters,
+        wrong=(
+            (0.934, "known subjects"),
+            (0.576, "what words reach"),
+            (0.884, "take Chinese"),
+            (0.3, "vectors_of and"),
+        ),
+    ),
+    Exercise(
         id="chinese-bigrams",
         title="Chinese without a dictionary",
         difficulty=2,
@@ -192,16 +223,16 @@ EXERCISES = (
     Exercise(
         id="sgns-step",
         title="One step of word2vec",
-        difficulty=2,
+        difficulty=3,
         minutes=12,
         prompt="""
-            Write `step(v_c, v_o, drawn, lr)`, which returns the three after one step of gradient descent on the loss
-            of the page, with the learning rate `lr`. Here `v_c` is the vector of the word in the middle, `v_o` of its
-            neighbour, both of shape (d,), and `drawn` of the drawn words, of shape (n, d). All gradients are taken
+            Write `step(v_c, u_o, U, lr)`, which returns the three after one step of gradient descent on the loss
+            of the page, with the learning rate `lr`. Here `v_c` is the vector of the word in the middle, `u_o` of its
+            neighbour, both of shape (d,), and `U` of the drawn words, of shape (n, d). All gradients are taken
             before anything moves. Do without `sgns_gradient`.
         """,
         starter="""
-            def step(v_c: np.ndarray, v_o: np.ndarray, drawn: np.ndarray, lr: float) -> tuple[np.ndarray, ...]:
+            def step(v_c: np.ndarray, u_o: np.ndarray, U: np.ndarray, lr: float) -> tuple[np.ndarray, ...]:
                 ...  # your code here: the three, after one step
         """,
         hints=(
@@ -216,37 +247,6 @@ EXERCISES = (
             (_neighbour_only, "have no part"),
             (_without_the_truth, "the truth is 1"),
             (_one_after_the_other, "had moved already"),
-        ),
-    ),
-    Exercise(
-        id="characters-for-new-subjects",
-        title="Words or characters?",
-        difficulty=3,
-        minutes=10,
-        prompt="""
-            On known subjects, Chinese titles cut into words or into characters do about equally well. What about
-            subjects that are new? Cut all 2,000 Chinese titles into characters, and measure the share of right topics
-            with the folds by subject. Before you run it, guess: will it be more or less than with words?
-        """,
-        starter="""
-            # all 2,000 Chinese titles, cut into characters instead of words
-            accuracy_new = ...  # the share of right topics when the subject is new
-        """,
-        hints=(
-            "`list(title)` cuts a title into characters; `vectors_of` takes a list of such lists.",
-            "`guess(vectors, topic, subject)` returns the guessed topics; compare them with `topic`.",
-        ),
-        solution=0.636,
-        solution_source="""
-            characters = vectors_of([list(title) for title in items["title_zh"]])
-            accuracy_new = np.mean(guess(characters, topic, subject) == topic)
-        """,
-        check=_check_characters,
-        wrong=(
-            (0.934, "known subjects"),
-            (0.576, "what words reach"),
-            (0.884, "take Chinese"),
-            (0.3, "vectors_of and"),
         ),
     ),
 )

@@ -174,8 +174,9 @@ EXERCISES = (
         minutes=15,
         prompt="""
             To save room, somebody stored all covers as thumbnails of 16×16 pixels. Shrink `covers` with
-            `resize_and_crop(cover, 16)`, take `colour_and_texture` and `gradient_quartiles` of each, train `ridge`
-            on the first 1,000 and score the other 500. What $R^2$ is left for busy, to two digits? (And for warm?)
+            `resize_and_crop(cover, 16)`, take `colour_and_texture` and `gradient_quartiles` of each and concatenate
+            the two (38 numbers), train `ridge` on the first 1,000 and score the other 500. What $R^2$ is left for
+            busy, to two digits? (And for warm?)
         """,
         starter="r2_of_busy = ...  # on 16×16 pixels",
         hints=(
@@ -223,7 +224,7 @@ QUIZ = Quiz(
                     True,
                     "Nothing about a shuffled label is on the cover, so all it can do is remember.",
                 ),
-                Option("The model is too small.", False, "A larger one would remember more and score worse."),
+                Option("The model is too small.", False, "A larger one would remember at least as much."),
                 Option("Covers predict the labels after all.", False, "The labels were dealt out at random."),
             ),
         ),
@@ -232,7 +233,7 @@ QUIZ = Quiz(
             (
                 Option("3×3 pixels, at twice the cost.", False, "The second looks at what the first saw around it."),
                 Option(
-                    "5×5 pixels, with 18 weights instead of 25.",
+                    "5×5 pixels, with 18 weights instead of 25 for one pair of channels.",
                     True,
                     "And with a bend (ReLU) in between, which one large kernel lacks.",
                 ),
