@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy.special import softmax
 
 from avrec_lib.content.answers import (
     COMMON,
@@ -31,7 +32,7 @@ from avrec_lib.content.answers import (
 from avrec_lib.content.text import clean
 
 if TYPE_CHECKING:
-    from avrec_lib.content.language_model import Choice
+    pass
 
 MAX_TEXT = 600  # characters of a clip's text that the model reads
 NO_CONTENT = ("N/A", "...", "Something")
@@ -65,9 +66,6 @@ class Model(Protocol):
 
     def log_likelihood(self, prompts: Sequence[str], continuations: Sequence[str]) -> NDArray[np.float64]:
         """Return how likely each continuation is after its prompt."""
-
-    def choose(self, prompt: str, options: Sequence[str], *, prior: ArrayLike | None = ...) -> Choice:
-        """Return which option is the likeliest after the prompt."""
 
 
 def read_clips(
@@ -159,12 +157,12 @@ def tag_probabilities(
     -------
     float64 array, shape (n_texts, n_tags), rows sum to 1
     """
-    options = [f" {tag}" for tag in tags]
-    prior = np.zeros(len(tags))
-    if calibrate:
-        prior = np.mean([model.log_likelihood([_topic(t)] * len(tags), options) for t in NO_CONTENT], axis=0)
-    rows = [model.choose(_topic(_start(text)), options, prior=prior).probabilities for text in texts]
-    return np.array(rows).reshape(len(texts), len(tags))
+    read = [*(_start(text) for text in texts), *NO_CONTENT]
+    prompts = [_topic(text) for text in read for _ in tags]
+    likelihood = model.log_likelihood(prompts, [f" {tag}" for tag in tags] * len(read)).reshape(len(read), -1)
+    b = likelihood[len(texts) :].mean(axis=0) if calibrate else 0.0  # (n_tags,)
+    probabilities: NDArray[np.float64] = softmax(likelihood[: len(texts)] - b, axis=1)  # (n_texts, n_tags)
+    return probabilities
 
 
 def rare_words(texts: Sequence[str], n: int = 5) -> list[tuple[str, ...]]:

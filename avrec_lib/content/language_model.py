@@ -7,12 +7,11 @@ layers, trained on English.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from avrec_lib.content.errors import MediaError
 from avrec_lib.content.language_weights import unpacked, without_loading_bars
@@ -20,14 +19,7 @@ from avrec_lib.content.prefix_cache import CachedReader
 from avrec_lib.device import device
 
 Role = Literal["system", "user", "assistant"]
-
-
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """The option taken, and the probability of each."""
-
-    index: int
-    probabilities: NDArray[np.float64]
+T = TypeVar("T")
 
 
 class LanguageModel:
@@ -126,7 +118,8 @@ class LanguageModel:
 
         ℓ = Σ_t ln p(w_t | prompt, w_1 … w_{t−1})        per_token: ℓ / T
 
-        Prompt and continuation are cut into tokens separately, so begin a continuation with the space
+        What several pairs have in common is read once, so many continuations of one prompt cost little more
+        than one. Prompt and continuation are cut into tokens separately, so begin a continuation with the space
         that a word has before it: " cooking".
 
         Parameters
@@ -150,42 +143,13 @@ class LanguageModel:
         after = [self._ids(text) for text in continuations]
         before = self._tokens(prompts, room=max(map(len, after), default=0))
         scores = np.zeros(len(before))
-        for rows in _chunks([i for i, ids in enumerate(after) if ids], self.batch_size):
-            scores[rows] = self._score([before[i] for i in rows], [after[i] for i in rows])
+        pairs: dict[tuple[int, ...], list[int]] = {}  # what is read, and the pairs that it serves
+        for i, ids in enumerate(after):
+            if ids:
+                pairs.setdefault((*before[i], *ids[:-1]), []).append(i)  # the last token is only predicted
+        for whole in _chunks(sorted(pairs, key=len), self.batch_size):
+            self._score({row: pairs[row] for row in whole}, after, scores)
         return scores / np.maximum([len(ids) for ids in after], 1) if per_token else scores
-
-    def choose(
-        self, prompt: str, options: Sequence[str], *, prior: ArrayLike | None = None, per_token: bool = False
-    ) -> Choice:
-        """Return which of some continuations the model finds likeliest.
-
-        P(o) = exp(ℓ_o − b_o) / Σ_o' exp(ℓ_o' − b_o')
-
-        A common word is likely after anything. The prior b takes that off: the log-likelihoods of the
-        same options after a prompt without content (Zhao et al. 2021, "Calibrate before use").
-
-        Parameters
-        ----------
-        prompt : str
-        options : texts, at least one
-        prior : n numbers, optional
-            b, from `log_likelihood` with the same `per_token`; 0 without it.
-        per_token : bool
-            See `log_likelihood`.
-
-        Raises
-        ------
-        ValueError
-            If there are no options, or the prior has another shape.
-        """
-        if not options:
-            raise ValueError("there are no options to choose from; pass at least one.")
-        b = np.zeros(len(options)) if prior is None else np.asarray(prior, dtype=np.float64)
-        if b.shape != (len(options),):
-            raise ValueError(f"the prior must have one number for each of {len(options)} options, not shape {b.shape}.")
-        scores = self.log_likelihood([prompt] * len(options), options, per_token=per_token) - b
-        weights = np.exp(scores - scores.max())
-        return Choice(int(scores.argmax()), weights / weights.sum())
 
     def _ids(self, text: str) -> list[int]:
         whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # no lone surrogates
@@ -235,18 +199,20 @@ class LanguageModel:
                     running = [running[at] for at in going]
             return texts
 
-    def _score(self, before: list[list[int]], after: list[list[int]]) -> list[float]:
+    def _score(
+        self, pairs: dict[tuple[int, ...], list[int]], after: list[list[int]], scores: NDArray[np.float64]
+    ) -> None:
+        """Read each row once, and write the log-likelihoods of all its continuations into `scores`."""
         import torch
 
         with torch.inference_mode():
-            whole = [b + a[:-1] for b, a in zip(before, after, strict=True)]  # the last token is only predicted
-            logits, _, _ = self._reader.read(whole, last=max(map(len, after)))
-            scores = []
-            for row, tokens in zip(logits.cpu(), after, strict=True):  # an Apple GPU has no float64
-                log_p = row[-len(tokens) :].double().log_softmax(dim=-1)  # (T, V)
-                target = torch.tensor(tokens)[:, None]  # (T, 1)
-                scores.append(float(log_p.gather(1, target).sum()))
-            return scores
+            longest = max(len(after[i]) for rows in pairs.values() for i in rows)
+            logits, _, _ = self._reader.read([list(row) for row in pairs], last=longest)
+            for row, rows in zip(logits.cpu(), pairs.values(), strict=True):  # an Apple GPU has no float64
+                log_p = row.double().log_softmax(dim=-1)  # (longest, V)
+                for i in rows:
+                    target = torch.tensor(after[i])[:, None]  # (T, 1)
+                    scores[i] = float(log_p[-len(after[i]) :].gather(1, target).sum())
 
 
 def _cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
@@ -254,5 +220,5 @@ def _cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     return (text, False) if at < 0 else (text[:at], True)
 
 
-def _chunks(rows: list[int], size: int) -> Iterator[list[int]]:
+def _chunks(rows: list[T], size: int) -> Iterator[list[T]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))

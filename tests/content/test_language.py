@@ -18,7 +18,6 @@ from avrec_lib.content.language import (
     read_clips,
     tag_probabilities,
 )
-from avrec_lib.content.language_model import Choice
 
 TAGS = ["cooking", "music"]
 SONG = "A song about rain. It is slow and sad."
@@ -40,10 +39,6 @@ class Scripted:
 
     def log_likelihood(self, prompts, continuations):
         return np.array([self.score(p, c) for p, c in zip(prompts, continuations, strict=True)])
-
-    def choose(self, prompt, options, *, prior=None):
-        scores = self.log_likelihood([prompt] * len(options), options) - (0 if prior is None else prior)
-        return Choice(int(scores.argmax()), np.exp(scores) / np.exp(scores).sum())
 
     @staticmethod
     def score(prompt, option):

@@ -23,10 +23,9 @@ def logits(model, ids):
 
 def test_it_knows_the_capital_of_france(smol):
     assert smol.complete(PROMPTS[:1], 1) == [" Paris"]
-    choice = smol.choose(PROMPTS[0], [" London", " Paris", " Rome"])
-    assert choice.index == 1
-    assert choice.probabilities[1] > 0.9
-    np.testing.assert_allclose(choice.probabilities.sum(), 1)
+    scores = smol.log_likelihood([PROMPTS[0]] * 3, [" London", " Paris", " Rome"])
+    assert scores.argmax() == 1
+    assert np.exp(scores[1]) > 0.3
 
 
 @pytest.mark.parametrize("text", ["One, two, three,", None])
@@ -84,11 +83,13 @@ def test_log_likelihood_equals_the_sum_by_hand(smol):
     np.testing.assert_allclose(per_token, np.array(by_hand) / lengths, atol=1e-3)
 
 
-def test_a_prior_is_taken_off_before_the_choice(smol):
-    options = [" Paris", " Rome"]
-    scores = smol.log_likelihood([PROMPTS[0]] * 2, options)
-    np.testing.assert_allclose(smol.choose(PROMPTS[0], options, prior=scores).probabilities, [0.5, 0.5], atol=1e-4)
-    assert smol.choose(PROMPTS[0], options, prior=scores + np.array([1, 0])).index == 1
+def test_what_pairs_have_in_common_is_read_once_and_changes_nothing(smol, monkeypatch):
+    prompts, options = [PROMPTS[0]] * 4 + [PROMPTS[1]], [" Paris", " Rome", " Paris", " New York", " Paris"]
+    alone = [smol.log_likelihood([p], [o])[0] for p, o in zip(prompts, options, strict=True)]
+    read, rows = smol._reader.read, []
+    monkeypatch.setattr(smol._reader, "read", lambda batch, last: rows.extend(batch) or read(batch, last))
+    np.testing.assert_allclose(smol.log_likelihood(prompts, options), alone, atol=1e-3)
+    assert len(rows) == 3  # the first prompt, the same with " New", the second prompt
 
 
 def test_a_text_cannot_end_its_own_turn(smol):
@@ -119,10 +120,6 @@ def test_bad_arguments_are_refused(smol, tmp_path):
         smol.complete(["a " * 9000])
     with pytest.raises(ValueError, match="1 prompts, but 2"):
         smol.log_likelihood(["a"], ["b", "c"])
-    with pytest.raises(ValueError, match="no options"):
-        smol.choose("a", [])
-    with pytest.raises(ValueError, match="the prior"):
-        smol.choose("a", [" b", " c"], prior=[1.0])
     with pytest.raises(ValueError, match="batch_size"):
         LanguageModel(batch_size=0)
     with pytest.raises(MediaError, match="holds no model"):
