@@ -26,7 +26,7 @@ class Understanding:
     Attributes
     ----------
     path, kind : Path, {"film", "sound", "picture", "text"}
-        The kind is told by the content.
+        The kind is told by the content, that of a text by its name.
     seconds : float
         NaN for pictures and texts.
     times : tuple of float

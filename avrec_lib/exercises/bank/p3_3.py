@@ -60,7 +60,10 @@ def _check_agreement(answer: Callable[..., Any]) -> str:
     refuse_close(both, 0.192, "side by side, the sense with the longer vectors decides; take a cosine for each sense")
     expect_close(both, 0.48, "text agrees with 0.96 and sound with 0: the mean of two cosines is wanted", rtol=1e-4)
     expect_close(answer({"text": np.ones(2)}, {"sound": np.ones(2)}), 0.0, "they share no sense, so nothing agrees")
-    return "This is late fusion: each sense is compared by itself. It needs no training, and cannot learn any weights."
+    return (
+        "This is late fusion: each sense is compared by itself. It needs no training, and cannot learn any weights. "
+        "Uncentred, the look (no number below 0) would make any two clips agree."
+    )
 
 
 def starved(edges: Iterable[tuple[str, str]], missing: set[str]) -> set[str]:
@@ -108,7 +111,10 @@ def _check_starved(answer: Callable[..., Any]) -> str:
     expect_equal(got, {"G", "J", "M"}, "without D, the boxes G, J and M get nothing")
     expect_equal(answer(ARTICLE, {"B", "C", "D"}), set("EFGHIJKLMN"), "without any sense everything behind is empty")
     expect_equal(answer(ARTICLE, set()), set(), "with nothing missing no box is starved")
-    return "M is called cross-modal understanding, and a silent film leaves it with nothing, though it has pictures."
+    return (
+        "M is called cross-modal understanding, and a silent film leaves it with nothing, though it has pictures. "
+        "N is still fed, by K and L, and nobody tells it what is missing."
+    )
 
 
 def _check_own(answer: dict[str, Any]) -> str:
@@ -154,8 +160,10 @@ EXERCISES = (
         difficulty=2,
         minutes=10,
         prompt="""
-            Two files were understood, and each has a dict from sense to vector. Not all senses are in both. Write
-            `agreement(a, b)`: the mean of the cosines over the senses that *both* have, and 0 if they share none.
+            Two clips are given, each as a dict from sense to its block $z_{ib}$, centred as `join` does it: on the
+            page, clip `i` is `{name: Z[i] for name, Z in equal.items()}`. A sense that a clip lacks is not in its
+            dict. Write `agreement(a, b)`: the mean of the cosines over the senses that *both* have, and 0 if they
+            share none.
         """,
         starter="""
             def agreement(a: dict, b: dict) -> float:
@@ -294,14 +302,16 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "On the logged clicks your model's AUC is three thousandths above the Bayes limit. What do you conclude?",
+            "On 9,000 logged clicks and passes your model's AUC is three thousandths above the Bayes limit that was "
+            "computed from p. What do you conclude?",
             (
                 Option("The limit was computed wrongly.", False, "Perhaps, but there is a simpler reason."),
                 Option("The model knows more than the truth.", False, "Nobody orders coin tosses better than by p."),
                 Option(
-                    "The tosses were kind; by a tenth, I would look for a leak.",
+                    "Nothing yet: I compare both on the same clicks. By a tenth, I would look for a leak.",
                     True,
-                    "The limit holds on average. With thousands of clicks luck moves an AUC by thousandths.",
+                    "The limit holds on average; luck alone moves an AUC on so many tosses by several thousandths. "
+                    "On the same clicks most of the luck cancels.",
                 ),
             ),
         ),
