@@ -209,7 +209,8 @@ EXERCISES = (
             sense. Write `reliance(predict, blocks, y, seed)`: for each sense, how much accuracy is lost when the rows
             of *that* array are permuted, so that each clip gets this sense of another clip, and all else stays. Leave
             the caller's arrays as they are. Then train a model on `both`, as the page does, and look at
-            `reliance(partial(predict_fusion, model), part(both, test), colour[test])`.
+            `reliance(partial(predict_fusion, model), part(both, test), colour[test])`: you should find that
+            nearly all of the accuracy above a guess hangs on the text, and next to none on the picture.
         """,
         starter="""
             def reliance(predict, blocks: list[np.ndarray], y: np.ndarray, seed: int = 0) -> list[float]:
@@ -234,7 +235,8 @@ QUIZ = Quiz(
     id="3.2.3",
     questions=(
         Question(
-            "A logistic regression on two joined senses is asked for an exclusive or of the two. What happens?",
+            "A logistic regression on two joined senses is asked for an exclusive or, one bit a sense, all four "
+            "cases equally common. What happens?",
             (
                 Option(
                     "It learns it, since the vectors were joined early.",
@@ -242,7 +244,7 @@ QUIZ = Quiz(
                     "Its score is a sum of columns, thus a sum of one function a sense: a late model.",
                 ),
                 Option(
-                    "It stays at chance, as late fusion does.",
+                    "Its AUC on new clips stays near .5, as with late fusion.",
                     True,
                     "Without something nonlinear after the join, early fusion is late fusion.",
                 ),
@@ -263,7 +265,8 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "All columns of 100 words' and 24 picture's numbers are standardised and joined. Whose neighbours win?",
+            "The 100 columns of the words and the 24 of the picture are standardised and joined. Whose ten nearest "
+            "neighbours do the joined vectors mostly share?",
             (
                 Option(
                     "Nobody's: all columns have the same spread.",
