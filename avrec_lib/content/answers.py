@@ -1,4 +1,4 @@
-"""From an LLM's answer to a reading that can be trusted, or to a refusal that says why. Never an error.
+"""From an LLM's answer to a reading of known form, or to a refusal that says why. Never an error.
 
 Page 3.2.1. A reading is tags from a fixed list, keywords that occur in the text, a summary that shares
 words with it, and relations between things it names.
@@ -91,7 +91,7 @@ class Reading:
 
 
 def parse_reading(answer: str, *, text: str, allowed_tags: Sequence[str]) -> Reading | Refusal:
-    """Return what a model's answer says of a text, as far as it can be trusted.
+    """Return what a model's answer says of a text, as far as the text bears it out.
 
     1. Refused at once: an empty answer, one of more than 4,000 characters, one with a stretch of 4 to
        80 characters four times in a row.

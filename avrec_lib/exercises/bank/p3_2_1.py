@@ -1,4 +1,4 @@
-"""Exercises of 3.2.1, language: a likelihood by hand, calibration, grounding, and constrained decoding."""
+"""Exercises of 3.2.1, language: a likelihood by hand, calibration, constrained decoding, and grounding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,8 +25,8 @@ def _check_likelihood(answer: float) -> str:
     return "Each token can only lower the sum: compare texts of different lengths per token, or not at all."
 
 
-def calibrated_probabilities(P: np.ndarray, P_nothing: np.ndarray) -> np.ndarray:
-    scores = np.log(P) - np.log(P_nothing).mean(axis=0)
+def calibrated_probabilities(P_raw: np.ndarray, P_nothing: np.ndarray) -> np.ndarray:
+    scores = np.log(P_raw) - np.log(P_nothing).mean(axis=0)
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
@@ -174,13 +174,13 @@ EXERCISES = (
         difficulty=2,
         minutes=8,
         prompt=r"""
-            `P` holds the uncalibrated probabilities of tags, a row for each text; `P_nothing` the same for texts
-            without content. Write `calibrated_probabilities(P, P_nothing)`: $P(\mathrm{tag} \mid x)$ divided by
-            $e^{b_{\mathrm{tag}}}$ and normalised, where $b_{\mathrm{tag}}$ is the mean over the rows of `P_nothing` of
-            the logarithm.
+            `P_raw` holds the uncalibrated probabilities of tags, a row for each text; `P_nothing` the same for texts
+            without content. Write `calibrated_probabilities(P_raw, P_nothing)`: each
+            $P_{\text{raw}}(\mathrm{tag} \mid x)$ divided by $e^{b_{\mathrm{tag}}}$, then each row by its sum. Take as
+            $b_{\mathrm{tag}}$ the mean of $\ln$ `P_nothing` over its rows.
         """,
         starter="""
-            def calibrated_probabilities(P: np.ndarray, P_nothing: np.ndarray) -> np.ndarray:
+            def calibrated_probabilities(P_raw: np.ndarray, P_nothing: np.ndarray) -> np.ndarray:
                 ...  # your code here: rows that sum to 1
         """,
         hints=(
@@ -197,36 +197,9 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        id="keywords-in-the-text",
-        title="Keep only what stands in the text",
-        difficulty=2,
-        minutes=10,
-        prompt="""
-            Write `grounded(keywords, text)`, which returns those keywords whose words stand in the text, whole, in this
-            order and next to each other. Capitals do not matter; signs other than letters, digits and the apostrophe
-            count as spaces.
-        """,
-        starter="""
-            def grounded(keywords: list[str], text: str) -> list[str]:
-                ...  # your code here: those whose words stand in the text, in a row
-        """,
-        hints=(
-            "`'art' in 'starting'` is true. How can a space on both sides help?",
-            "Bring both into one form: case folded, other signs as spaces, single spaces, one at each end.",
-            "`''.join(s if s.isalnum() or s == \"'\" else ' ' for s in phrase.casefold())` does the first half.",
-        ),
-        solution=grounded,
-        check=_check_grounded,
-        wrong=(
-            (_substring, "a part of 'Starting'"),
-            (_case_matters, "fold the case"),
-            (_any_order, "in another order"),
-        ),
-    ),
-    Exercise(
         id="tokens-that-are-allowed",
         title="Which tokens may come next?",
-        difficulty=3,
+        difficulty=2,
         minutes=12,
         prompt="""
             A model shall write one of the `options` and nothing else, token by token. `written` is what it has written
@@ -251,13 +224,40 @@ EXERCISES = (
             (_anywhere, "stands inside of"),
         ),
     ),
+    Exercise(
+        id="keywords-in-the-text",
+        title="Keep only what stands in the text",
+        difficulty=3,
+        minutes=10,
+        prompt="""
+            Write `grounded(keywords, text)`, which returns those keywords whose words stand in the text, whole, in this
+            order and next to each other. Capitals do not matter; signs other than letters, digits and the apostrophe
+            count as spaces.
+        """,
+        starter="""
+            def grounded(keywords: list[str], text: str) -> list[str]:
+                ...  # your code here: those whose words stand in the text, in a row
+        """,
+        hints=(
+            "`'art' in 'starting'` is true. How can a space on both sides help?",
+            "Bring both into one form: case folded, other signs as spaces, single spaces, one at each end.",
+            "`''.join(s if s.isalnum() or s == \"'\" else ' ' for s in phrase.casefold())` does the first half.",
+        ),
+        solution=grounded,
+        check=_check_grounded,
+        wrong=(
+            (_substring, "a part of 'Starting'"),
+            (_case_matters, "fold the case"),
+            (_any_order, "in another order"),
+        ),
+    ),
 )
 
 QUIZ = Quiz(
     id="3.2.1",
     questions=(
         Question(
-            "An answer is valid JSON, its tags are in the list, its keywords stand in the text. What is certain?",
+            "An answer passed all the gates of the page and became a reading. What is certain?",
             (
                 Option("That the tags are right.", False, "A tag from the list can be the wrong one."),
                 Option(
@@ -274,17 +274,21 @@ QUIZ = Quiz(
                 Option(
                     "Some tags are likelier than others after any text at all.",
                     True,
-                    "Their log-likelihood after an empty text is taken off.",
+                    "Their mean log-likelihood after texts without content is taken off.",
                 ),
                 Option("Its probabilities do not sum to 1.", False, "The softmax over the list sees to that."),
                 Option("It may choose a tag that is not in the list.", False, "It can only choose from the list."),
             ),
         ),
         Question(
-            "Constrained decoding makes every answer fit the schema. Which of these does it prevent?",
+            "Constrained decoding holds every answer to a schema with the list of tags in it. What does it prevent?",
             (
                 Option("A keyword that does not stand in the text.", False, "Any string is a valid string."),
-                Option("A tag that is not in the list.", True, "If the list is part of the schema."),
+                Option(
+                    "A tag that is not in the list.",
+                    True,
+                    "A token that leads away from the list is forbidden.",
+                ),
                 Option("A title that gives the model orders.", False, "The order changes which valid answer it picks."),
             ),
         ),
@@ -304,7 +308,7 @@ QUIZ = Quiz(
                 Option(
                     "Chinese clips, and a model that was trained on English.",
                     False,
-                    "A multilingual encoder without any writing beat it on this page.",
+                    "On the few clips of this page, a multilingual encoder without any writing did better.",
                 ),
             ),
         ),
