@@ -20,9 +20,9 @@ def wrong_clocks(
 ) -> NDArray[np.bool_]:
     """Return which rows carry a time that is far from those of the rows around them.
 
-    A row's lag is its time minus the median time of its neighbours in order of arrival; the spread is
-    the median of their absolute lags. It is Hampel's rule with a floor on each side: a row is wrong
-    if its lag is over max(ahead, spreads · spread) or under -max(late, spreads · spread).
+    A row's offset is its time minus the median time of its neighbours in order of arrival; the spread is
+    the median of their absolute offsets. It is a variant of Hampel's rule with a floor on each side: a row is wrong
+    if its offset is over max(ahead, spreads · spread) or under -max(late, spreads · spread).
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def wrong_clocks(
     Pearson, Outliers in Process Modeling and Identification, IEEE Transactions on Control Systems
     Technology 10(1), 2002, the Hampel filter.
     """
-    lag, spread = _lag_and_spread(times, neighbours)
-    return np.asarray((lag > np.maximum(ahead, spreads * spread)) | (-lag > np.maximum(late, spreads * spread)))
+    offset, spread = _offset_and_spread(times, neighbours)
+    return np.asarray((offset > np.maximum(ahead, spreads * spread)) | (-offset > np.maximum(late, spreads * spread)))
 
 
 def true_times(
@@ -53,7 +53,7 @@ def true_times(
     """Return what the wrong rows' times should be, and where this is exact.
 
     All wrong rows of a session are off by one shift d. A row arrived between its punctual neighbours
-    (whose lag is below the slack, or usual there), so t - next ≤ d ≤ t - previous, and the whole
+    (whose offset is below the slack, or usual there), so t - next ≤ d ≤ t - previous, and the whole
     session bounds d far tighter than one row does. Who sets a date wrong is off by whole days (a year
     is 365 or 366 of them): if just one such d lies within the bounds, widened by the slack, it is
     taken, and the times are exact to the second. Otherwise d is the middle of the bounds: the steps
@@ -79,8 +79,8 @@ def true_times(
     exact : bool array, shape (n_wrong,)
     """
     rows, right = np.flatnonzero(wrong), np.flatnonzero(~wrong)
-    lag, spread = _lag_and_spread(times[right], neighbours)
-    right = right[np.abs(lag) <= np.maximum(slack, USUAL * spread)]
+    offset, spread = _offset_and_spread(times[right], neighbours)
+    right = right[np.abs(offset) <= np.maximum(slack, USUAL * spread)]
     known = pd.Series(times[right], dtype="float64").rolling(SMOOTH, center=True, min_periods=1).median().to_numpy()
     place = np.searchsorted(right, rows)  # of the next right row, among the right ones
     previous, following = known[np.maximum(place - 1, 0)], known[np.minimum(place, len(known) - 1)]  # (n_wrong,)
@@ -94,8 +94,8 @@ def true_times(
     return np.round(new).astype(np.int64), exact
 
 
-def _lag_and_spread(times: NDArray[np.int64], neighbours: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _offset_and_spread(times: NDArray[np.int64], neighbours: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return by how much each row is after its neighbours' median, and the median of their distances, shape (n,)."""
     seconds = pd.Series(times, dtype="float64")  # exact up to 2⁵³
-    lag = seconds - seconds.rolling(neighbours, center=True, min_periods=1).median()
-    return lag.to_numpy(), lag.abs().rolling(neighbours, center=True, min_periods=1).median().to_numpy()
+    offset = seconds - seconds.rolling(neighbours, center=True, min_periods=1).median()
+    return offset.to_numpy(), offset.abs().rolling(neighbours, center=True, min_periods=1).median().to_numpy()
