@@ -222,7 +222,8 @@ EXERCISES = (
             A parrot understands nothing. If a test comment is equal, letter for letter, to a training comment, it
             answers with that comment's label (the first one's, if there are several); otherwise it answers 1. Write
             `parrot(texts, labels, is_test)`, which returns its accuracy on the rows where `is_test` is True. Then call
-            it with a split by rows and with one by `groups`.
+            it with the comments' `texts`, `y` and two tests. By rows, `np.random.default_rng(0).random(len(y)) < 0.3`,
+            it should reach 0.75; by groups, `(np.random.default_rng(0).random(groups.max() + 1) < 0.3)[groups]`, 0.60.
         """,
         starter="""
             def parrot(texts: list[str], labels: np.ndarray, is_test: np.ndarray) -> float:
