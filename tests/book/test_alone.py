@@ -1,5 +1,6 @@
 """Every page also runs as a notebook: alone, from another folder, with the numbers that the book printed."""
 
+import math
 import os
 from pathlib import Path
 
@@ -25,6 +26,20 @@ def outputs(notebook: nbformat.NotebookNode) -> list[list[tuple[str, object]]]:
     return shown
 
 
+def is_same(ours: tuple[str, object], books: tuple[str, object]) -> bool:
+    """Equal; of a number that is glued into a sentence, the three digits that a sentence shows.
+
+    A sum in single precision can end in another last bit where memory happens to lie elsewhere, and a tie in
+    a ranking then turns the other way: an NDCG of .18022 has become .18021 once.
+    """
+    if ours[0] == books[0] == "application/papermill.record/text/plain":
+        try:
+            return math.isclose(float(str(ours[1])), float(str(books[1])), rel_tol=5e-4)
+        except ValueError:  # a word
+            pass
+    return ours == books
+
+
 def test_it_prints_the_same_alone_from_another_folder(page, tmp_path, monkeypatch):
     """Must hold 4. The book's build was the first run, in the page's folder; this is the second, elsewhere."""
     notebook = jupytext.read(ROOT / "chapters" / f"{page}.md")
@@ -36,5 +51,6 @@ def test_it_prints_the_same_alone_from_another_folder(page, tmp_path, monkeypatc
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     built = max(CACHE.glob(f"{page.replace('/', '-')}/*/executed/*/base.ipynb"), key=lambda path: path.stat().st_mtime)
     for number, (ours, books) in enumerate(zip(outputs(notebook), outputs(nbformat.read(built, 4)), strict=True), 1):
-        assert ours == books, f"code cell {number} shows something else than in the book"
+        assert len(ours) == len(books), f"code cell {number} shows more or less than in the book"
+        assert [pair for pair in zip(ours, books, strict=True) if not is_same(*pair)] == [], f"code cell {number}"
     assert list(tmp_path.iterdir()) == []  # a page leaves nothing behind
