@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HTML := _build/html
 PORT ?= 8000
+# Spark needs Java: where there is none, pages and tests say so and go on.
+SPARK := $(if $(shell command -v java),$(shell echo ,spark))
 
 # 3.11 first, because constraints.txt was resolved on it. Name another one with: make book PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
@@ -49,5 +51,5 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; } \
 	  || { echo "$(PYTHON) can make no virtual environment. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --upgrade pip
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[book,content,behaviour,test,bench]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[book,content,behaviour,algorithms,test,bench$(SPARK)]'
 	@touch $@
