@@ -3,7 +3,8 @@
 from avrec_lib.recommenders.base import NotFittedError, RatingModel, Recommender, recommend, similar_items, top_k
 from avrec_lib.recommenders.content import ContentRecommender
 from avrec_lib.recommenders.ease import EASE
-from avrec_lib.recommenders.hybrid import WeightedHybrid
+from avrec_lib.recommenders.hybrid import FeatureAugmentedEASE, StackedHybrid, SwitchingHybrid, WeightedHybrid
+from avrec_lib.recommenders.markov import MarkovChain
 from avrec_lib.recommenders.matrix_factorization import (
     AlternatingLeastSquares,
     BayesianMatrixFactorization,
@@ -13,21 +14,29 @@ from avrec_lib.recommenders.matrix_factorization import (
 )
 from avrec_lib.recommenders.neighbours import ItemKNN, UserKNN
 from avrec_lib.recommenders.popularity import Popularity
+from avrec_lib.recommenders.rerank import CalibratedReranker, DPPReranker, MMRReranker
 from avrec_lib.recommenders.similarity import cosine_similarity
 
 __all__ = [
     "EASE",
     "AlternatingLeastSquares",
     "BayesianMatrixFactorization",
+    "CalibratedReranker",
     "ContentRecommender",
+    "DPPReranker",
+    "FeatureAugmentedEASE",
     "ImplicitALS",
     "ItemKNN",
+    "MMRReranker",
+    "MarkovChain",
     "MatrixFactorization",
     "NotFittedError",
     "Popularity",
     "PureSVD",
     "RatingModel",
     "Recommender",
+    "StackedHybrid",
+    "SwitchingHybrid",
     "UserKNN",
     "WeightedHybrid",
     "cosine_similarity",

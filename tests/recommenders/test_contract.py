@@ -19,14 +19,21 @@ from avrec_lib.recommenders import (
     EASE,
     AlternatingLeastSquares,
     BayesianMatrixFactorization,
+    CalibratedReranker,
     ContentRecommender,
+    DPPReranker,
+    FeatureAugmentedEASE,
     ImplicitALS,
     ItemKNN,
+    MarkovChain,
     MatrixFactorization,
+    MMRReranker,
     Popularity,
     PureSVD,
     RatingModel,
     Recommender,
+    StackedHybrid,
+    SwitchingHybrid,
     UserKNN,
     WeightedHybrid,
     recommend,
@@ -58,6 +65,13 @@ FACTORIES: dict[str, Callable[[Interactions], Recommender]] = {
     "ImplicitALS": lambda train: ImplicitALS(two(train), n_iterations=5),
     "BayesianMatrixFactorization": lambda train: BayesianMatrixFactorization(two(train), n_samples=20, burn_in=5),
     "PureSVD": lambda train: PureSVD(two(train)),
+    "MarkovChain": lambda train: MarkovChain(),
+    "SwitchingHybrid": lambda train: SwitchingHybrid(Popularity(), EASE(5), n=3),
+    "StackedHybrid": lambda train: StackedHybrid([EASE(5), ContentRecommender(vectors(train))]),
+    "FeatureAugmentedEASE": lambda train: FeatureAugmentedEASE(vectors(train), reg=5),
+    "MMRReranker": lambda train: MMRReranker(EASE(5), vectors(train), k=3, n_candidates=5),
+    "DPPReranker": lambda train: DPPReranker(EASE(5), vectors(train), k=3, n_candidates=5),
+    "CalibratedReranker": lambda train: CalibratedReranker(EASE(5), vectors(train), k=3, n_candidates=5),
     "WeightedHybrid": lambda train: WeightedHybrid([EASE(5), ContentRecommender(vectors(train))], [1, 0.5]),
 }
 
@@ -141,7 +155,9 @@ def test_cold_users_and_cold_items_have_scores(make):
 
 @every_model
 def test_a_catalogue_of_one_item_is_a_catalogue(make):
-    one = Interactions.from_frame(pd.DataFrame({"user_id": list("uvw"), "item_id": "a", "rating": [1, 3, 5]}))
+    one = Interactions.from_frame(
+        pd.DataFrame({"user_id": list("uvw"), "item_id": "a", "rating": [1, 3, 5], "timestamp": [7, 8, 9]})
+    )
     model = make(one).fit(one)
     scores = model.score([0, 1, 2])
     assert scores.shape == (3, 1)
@@ -151,7 +167,9 @@ def test_a_catalogue_of_one_item_is_a_catalogue(make):
 
 @every_model
 def test_one_user_is_an_audience(make):
-    alone = Interactions.from_frame(pd.DataFrame({"user_id": "u", "item_id": list("abc"), "rating": [1, 3, 5]}))
+    alone = Interactions.from_frame(
+        pd.DataFrame({"user_id": "u", "item_id": list("abc"), "rating": [1, 3, 5], "timestamp": [9, 8, 7]})
+    )
     assert np.isfinite(make(alone).fit(alone).score([0])).all()
 
 
@@ -160,12 +178,24 @@ def test_one_user_is_an_audience(make):
 def test_constant_ratings_are_ratings(make, rating):
     """Also all 1, which is implicit feedback, and all 0 (field case F4)."""
     same = Interactions(
-        TRAIN.users, TRAIN.items, np.full_like(TRAIN.values, rating), None, TRAIN.user_ids, TRAIN.item_ids
+        TRAIN.users, TRAIN.items, np.full_like(TRAIN.values, rating), TRAIN.timestamps, TRAIN.user_ids, TRAIN.item_ids
     )
     model = make(same).fit(same)
     assert np.isfinite(model.score(EVERYBODY)).all()
     if isinstance(model, RatingModel):
         assert model.predict(EVERYBODY, EVERYBODY % 9) == pytest.approx(rating)
+
+
+@every_model
+def test_without_times_a_model_works_or_says_that_it_needs_them(make):
+    timeless = Interactions(TRAIN.users, TRAIN.items, TRAIN.values, None, TRAIN.user_ids, TRAIN.item_ids)
+    model = make(timeless)
+    try:
+        model.fit(timeless)
+    except ValueError as error:
+        assert str(error).startswith(f"{type(model).__name__} needs timestamps and the table has none; ")  # noqa: PT017
+    else:
+        assert np.isfinite(model.score(EVERYBODY)).all()
 
 
 @every_model

@@ -104,8 +104,8 @@ class CalibratedReranker(Reranker):
     ) -> None:
         super().__init__(model, k, n_candidates)
         self.strength = strength
-        dense: Any = groups.toarray() if isinstance(groups, sp.sparray | sp.spmatrix) else groups
-        table = np.asarray(dense, dtype=np.float64)
+        any_table: Any = groups
+        table = np.asarray(any_table.toarray() if sp.issparse(groups) else any_table, dtype=np.float64)
         if table.ndim != 2 or not np.isfinite(table).all() or (table < 0).any():
             raise ValueError(f"groups must be a table (n_items, n_groups) of numbers at least 0, not {table.shape}.")
         if not 0 <= strength <= 1:
