@@ -84,15 +84,18 @@ class StackedHybrid(Recommender):
         met[np.arange(len(users)), wanted] = False
         if (~met).sum(axis=1).max() < 2 or not np.ptp(z[~met], axis=0).any():
             return equal  # nothing to choose from, or nothing told apart
-        return fit_choice(z, wanted.astype(np.int64), met, self.ridge)
+        weights = fit_choice(z, wanted.astype(np.int64), met, self.ridge)
+        return weights if weights.any() else equal
 
 
 def fit_choice(z: Floats, wanted: NDArray[np.int64], barred: NDArray[np.bool_], ridge: float) -> Floats:
-    """Return the weights w of the conditional logit that best explains the choices.
+    """Return the weights w of the conditional logit that best explains the choices, none of them negative.
 
-    maximise over w:   (1/B) Σ_b [ w·z_{b, wanted} − log Σ_{i not barred} exp(w·z_bi) ] − η ‖w‖² / 2
+    maximise over w ≥ 0:   (1/B) Σ_b [ w·z_{b, wanted} − log Σ_{i not barred} exp(w·z_bi) ] − η ‖w‖² / 2
 
-    The function is concave, so there is one best w, and L-BFGS finds it.
+    The function is concave, so there is one best w, and L-BFGS finds it. Without the bound, of two
+    parts that say nearly the same the worse one is given a negative weight, to sharpen the better
+    one on these very rows; it does not hold on others.
 
     Parameters
     ----------
@@ -118,5 +121,5 @@ def fit_choice(z: Floats, wanted: NDArray[np.int64], barred: NDArray[np.bool_], 
         value = (total[:, 0] - s[rows, wanted]).mean() + ridge * w @ w / 2
         return float(value), (expected - chosen).mean(axis=0) + ridge * w
 
-    found = minimize(loss, np.zeros(z.shape[2]), jac=True, method="L-BFGS-B")
+    found = minimize(loss, np.zeros(z.shape[2]), jac=True, method="L-BFGS-B", bounds=[(0, None)] * z.shape[2])
     return np.asarray(found.x, dtype=np.float64)

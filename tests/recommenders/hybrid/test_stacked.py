@@ -24,8 +24,26 @@ def choices(w, n=4000, n_items=6, seed=0):
 
 
 def test_the_weights_that_made_the_choices_are_found():
-    z, wanted, barred = choices([1.5, -0.5, 0.0])
-    assert fit_choice(z, wanted, barred, 1e-9) == pytest.approx([1.5, -0.5, 0.0], abs=0.08)
+    z, wanted, barred = choices([1.5, 0.5, 0.0])
+    assert fit_choice(z, wanted, barred, 1e-9) == pytest.approx([1.5, 0.5, 0.0], abs=0.08)
+
+
+def test_a_part_that_is_wrong_more_often_than_luck_has_weight_zero():
+    z, wanted, barred = choices([1.5, -0.5])
+    w = fit_choice(z, wanted, barred, 1e-9)
+    assert w[1] == 0
+    assert w[0] == pytest.approx(fit_choice(z[:, :, :1], wanted, barred, 1e-9)[0], abs=1e-4)
+
+
+def test_where_every_part_is_wrong_all_weights_are_equal():
+    class Backwards(Recommender):
+        def _fit(self, train):
+            self.scores = -EASE(1.0).fit(train).score(np.arange(train.n_users))
+
+        def _score(self, users):
+            return self.scores[users]
+
+    assert StackedHybrid([Backwards(), Backwards()]).fit(table()).weights.tolist() == [1, 1]
 
 
 def test_the_weights_are_those_of_torchs_cross_entropy():
