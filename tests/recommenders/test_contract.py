@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 
 import avrec_lib.recommenders
 from avrec_lib.data import Interactions
@@ -38,6 +40,7 @@ from avrec_lib.recommenders import (
     WeightedHybrid,
     recommend,
 )
+from avrec_lib.recommenders.supervised import SupervisedRanker, SupervisedRater
 
 
 def vectors(train: Interactions) -> np.ndarray:
@@ -72,6 +75,10 @@ FACTORIES: dict[str, Callable[[Interactions], Recommender]] = {
     "MMRReranker": lambda train: MMRReranker(EASE(5), vectors(train), k=3, n_candidates=5),
     "DPPReranker": lambda train: DPPReranker(EASE(5), vectors(train), k=3, n_candidates=5),
     "CalibratedReranker": lambda train: CalibratedReranker(EASE(5), vectors(train), k=3, n_candidates=5),
+    "SupervisedRanker": lambda train: SupervisedRanker(LogisticRegression(), vectors(train)),
+    "SupervisedRater": lambda train: SupervisedRater(
+        DecisionTreeRegressor(max_depth=3, random_state=0), vectors(train)
+    ),
     "WeightedHybrid": lambda train: WeightedHybrid([EASE(5), ContentRecommender(vectors(train))], [1, 0.5]),
 }
 
@@ -97,7 +104,7 @@ EVERYBODY = np.arange(TRAIN.n_users)
 def test_every_recommender_of_the_library_is_here():
     public = (getattr(avrec_lib.recommenders, name) for name in avrec_lib.recommenders.__all__)
     models = {c for c in public if inspect.isclass(c) and issubclass(c, Recommender) and not inspect.isabstract(c)}
-    assert models == {type(make(TRAIN)) for make in FACTORIES.values()}
+    assert models <= {type(make(TRAIN)) for make in FACTORIES.values()}
 
 
 @every_model
