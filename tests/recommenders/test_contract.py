@@ -41,6 +41,7 @@ from avrec_lib.recommenders import (
     WeightedHybrid,
     recommend,
 )
+from avrec_lib.recommenders.pairwise import FPMC, FactorizationMachine
 from avrec_lib.recommenders.supervised import SupervisedRanker, SupervisedRater
 from avrec_lib.recommenders.two_tower.model import TwoTower
 
@@ -81,6 +82,8 @@ FACTORIES: dict[str, Callable[[Interactions], Recommender]] = {
     "SupervisedRater": lambda train: SupervisedRater(
         DecisionTreeRegressor(max_depth=3, random_state=0), vectors(train)
     ),
+    "FactorizationMachine": lambda train: FactorizationMachine(vectors(train), k=2, how=Training(2, 16)),
+    "FPMC": lambda train: FPMC(k=2, how=Training(2, 16)),
     "TwoTower": lambda train: TwoTower(vectors(train), d=4, how=Training(2, 16)),
     "WeightedHybrid": lambda train: WeightedHybrid([EASE(5), ContentRecommender(vectors(train))], [1, 0.5]),
 }
