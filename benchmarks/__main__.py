@@ -1,6 +1,6 @@
 """Run every benchmark, print its table and record it for Appendix D.
 
-python -m benchmarks            # what make bench calls; about six minutes on two cores
+python -m benchmarks            # what make bench calls; about ten minutes on two cores
 python -m benchmarks lists      # one of them
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-NAMES = ("explicit", "bayesian", "implicit_feedback", "lists", "content")
+NAMES = ("explicit", "bayesian", "implicit_feedback", "lists", "content", "behaviour")
 PACKAGES = ("numpy", "scipy", "numba", "implicit", "scikit-surprise", "myfm")  # of a benchmark that names none itself
 FOLDER = Path(__file__).parents[1] / "data" / "benchmarks"
 

@@ -1,6 +1,6 @@
 """Does a predicted 30 % happen three times in ten? Reliability, its error, and two ways to mend it.
 
-Page 4.4. A prediction can sort viewers perfectly and still be wrong about how many will click. Calibration is
+Page 4.2.4. A prediction can sort viewers perfectly and still be wrong about how many will click. Calibration is
 about the second: of all rows that were given p, a share p should click. Both repairs learn a curve from
 scores to probabilities on rows that the model was not fitted to: Platt's has two numbers, isotonic
 regression has as many steps as the data ask for.
@@ -97,7 +97,7 @@ def calibration_error(p: ArrayLike, y: ArrayLike, n_bins: int = 10, strategy: St
     References
     ----------
     Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015;
-    Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, equation 3.
+    Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
     """
     table = reliability(p, y, n_bins, strategy)
     gaps = (table["predicted"] - table["observed"]).abs()

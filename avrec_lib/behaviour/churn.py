@@ -1,6 +1,6 @@
 """Who will not come back: what is known of each viewer at one moment, and what became of them in the days after.
 
-Page 4.4. Churn has no event of its own; it is the lack of one. So it is defined by a number of days, and can be
+Page 4.2.4. Churn has no event of its own; it is the lack of one. So it is defined by a number of days, and can be
 told only when these have passed. Features are of what lies strictly before the cut, the label of what comes at
 it or after.
 """

@@ -1,6 +1,6 @@
 """The best that any model could say of who comes back, in the clips' world, whose rules are known.
 
-Page 4.4. Whether a viewer has left for good is never written into a log. From the days on which they came it can be
+Page 4.2.4. Whether a viewer has left for good is never written into a log. From the days on which they came it can be
 computed how likely it is, if the rules are known by which the clips' log was drawn (`avrec_lib.data.clips.log`):
 this is the Bayes limit of churn. For real viewers the same reasoning, with rules that are fitted instead of
 known, is called "buy till you die".

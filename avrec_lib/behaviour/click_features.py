@@ -1,6 +1,6 @@
 """What is known of a viewer and a clip when the clip is about to be shown, in numbers, to predict the click.
 
-Page 4.4. A session's clips are chosen together, before any of them is seen. So a row may use what happened
+Page 4.2.4. A session's clips are chosen together, before any of them is seen. So a row may use what happened
 strictly before the first row of its session, and its own time, place and clip; `point_in_time.leaks` holds it to
 that. A click counts as known from the moment at which its clip came up.
 """

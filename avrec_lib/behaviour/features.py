@@ -1,6 +1,6 @@
 """What a viewer's events say about the viewer, as numbers: one Ibis expression, for DuckDB and for Spark.
 
-Page 4.1. Every feature is computed at a moment, `now`, from what the log told by then. That is what makes
+Page 4.1.3. Every feature is computed at a moment, `now`, from what the log told by then. That is what makes
 a table of features fit for training: nothing in it comes from the time that is to be predicted.
 """
 

@@ -1,6 +1,6 @@
 """What a log says about a clip, as numbers: one Ibis expression, for DuckDB and for Spark.
 
-Page 4.1. Clicks alone say as much about the place in which a clip was shown as about the clip. Two of the
+Page 4.1.3. Clicks alone say as much about the place in which a clip was shown as about the clip. Two of the
 features put that right: a rate that doubts small numbers, and clicks beside those that the places promised.
 """
 

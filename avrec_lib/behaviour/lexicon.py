@@ -1,6 +1,6 @@
 """What a comment thinks, by a list of words: how each counts, what turns it around, and which words decided.
 
-Page 4.2. The baseline that every learnt model has to beat: it needs no labels and its reasons can be read.
+Page 4.2.2. The baseline that every learnt model has to beat: it needs no labels and its reasons can be read.
 It knows nothing of irony ("so helpful. said no one"). The words are in `lexicon_words`, English and Chinese
 together, so a text may mix both. If you add words, add what people know, never what the comments of your test
 set show: a lexicon tuned on them is a leak, and its score on them says nothing about any other comment.

@@ -1,6 +1,6 @@
 """The words of `lexicon`: English, Chinese, emoji and 弹幕 slang, each with how strongly it praises or blames.
 
-Page 4.2. Written from memory for this book, not taken from another lexicon and not read off any of the
+Page 4.2.2. Written from memory for this book, not taken from another lexicon and not read off any of the
 comments that the book tests on: a list tuned on them would be a leak. A phrase has "_" between its words.
 Strength 3 is strong, 2 clear, 1 mild. Some things are left out because they mean both: 😭 and 呜呜 (grief,
 or moved to tears, or laughing), 破防, 💀, "sick", "like". A word of strength 0 is there to keep a part of it

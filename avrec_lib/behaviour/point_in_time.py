@@ -1,9 +1,9 @@
 """Features as they were known at the time: from what had happened before, and nothing else.
 
-Page 4.4. A model that will be asked tomorrow is trained on rows of yesterday. Each of these rows must hold what
-was known *when that row came about*, not what the table knows today. The click rate of a viewer over the
-whole log contains the very click that is to be predicted. `leaks` finds such features without reading their
-code: it changes the future, makes the features again, and looks at the past.
+Pages 4.1.3 and 4.2.4. A model that will be asked tomorrow is trained on rows of yesterday. Each of these
+rows must hold what was known *when that row came about*, not what the table knows today. The click rate of
+a viewer over the whole log contains the very click that is to be predicted. `leaks` finds such features
+without reading their code: it changes the future, makes the features again, and looks at the past.
 """
 
 from __future__ import annotations

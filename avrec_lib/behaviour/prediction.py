@@ -1,6 +1,6 @@
 """What will a viewer do next? Two classifiers, two ways to split, and five numbers beside the best possible ones.
 
-Page 4.4. Will this clip be clicked; will this viewer come back within a week? Both are a probability, learnt from
+Page 4.2.4. Will this clip be clicked; will this viewer come back within a week? Both are a probability, learnt from
 features of `click_features` or `churn`. Logistic regression adds up what each feature says; boosted trees also see that
 one matters only beside another. Judge either on rows that came later than all it learnt from: rows drawn at
 random have their neighbours of the same hour in the training set, which tomorrow's will not have.

@@ -1,6 +1,6 @@
 """Recency, frequency, watch time: segments of viewers by rules that fit on a postcard.
 
-Page 4.3. RFM comes from mail order: how long ago did somebody buy, how often, for how much money? A free
+Page 4.2.3. RFM comes from mail order: how long ago did somebody buy, how often, for how much money? A free
 service has no money; the time that a viewer spends is what they pay with. The rules need no training and
 can be told to anybody. They say how much a viewer uses the service, and nothing about what they like.
 """

@@ -1,6 +1,6 @@
 """Are the segments there? Agreement with known kinds, how many there are, whether they come back, and their names.
 
-Page 4.3. A clustering method always returns groups, of noise too. Four questions come before anybody acts on
+Page 4.2.3. A clustering method always returns groups, of noise too. Four questions come before anybody acts on
 them. Is the number right? Does another sample of viewers give the same ones? Do they agree with what is known,
 beyond chance? And what sets each apart, in words that the data can contradict?
 """
@@ -37,7 +37,7 @@ def adjusted_rand(a: ArrayLike, b: ArrayLike) -> float:
 
     References
     ----------
-    Hubert and Arabie, Comparing Partitions, Journal of Classification 2, 1985, equation 5.
+    Hubert and Arabie, Comparing Partitions, Journal of Classification 2(1), 1985.
     """
     first, second = np.asarray(a), np.asarray(b)
     if first.ndim != 1 or first.shape != second.shape or not len(first):

@@ -1,6 +1,6 @@
 """Groups of viewers that nobody has named: k-means, a mixture, a hierarchy, and who is too little known to say.
 
-Page 4.3. All three put viewers with near profiles together; they differ in what a group is: a centre, a cloud
+Page 4.2.3. All three put viewers with near profiles together; they differ in what a group is: a centre, a cloud
 with a shape, a branch of a tree. A viewer of whom little is known lies far from every centre by chance. So
 membership is a probability that knows how many impressions a profile rests on, and may say "unknown".
 Groups are numbered by size, the largest is 0.

@@ -1,6 +1,6 @@
 """Does a comment praise, blame, or neither? The contract of all classifiers, and those that count words.
 
-Page 4.2. A list of words needs no labels; naive Bayes and a regression on TF-IDF learn from them. Those that
+Page 4.2.2. A list of words needs no labels; naive Bayes and a regression on TF-IDF learn from them. Those that
 rest on models trained by others are in `sentiment_pretrained`. `split_by_text` and `evaluate_sentiment` compare
 them fairly.
 """

@@ -1,6 +1,6 @@
 """How good a sentiment classifier is, by language and kind of comment, on texts it has not met.
 
-Page 4.2. Viewers write the same things again and again, so a split by rows tests a model on what it has
+Page 4.2.2. Viewers write the same things again and again, so a split by rows tests a model on what it has
 learnt by heart. `split_by_text` keeps equal texts, and texts that are nearly equal, on one side.
 """
 

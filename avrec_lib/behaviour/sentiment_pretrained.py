@@ -1,6 +1,6 @@
 """Sentiment from models that others trained: a regression on sentence vectors, and a language model that is asked.
 
-Page 4.2. The contract is that of `sentiment`.
+Page 4.2.2. The contract is that of `sentiment`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Visits: a viewer's events cut wherever nothing happened for half an hour.
 
-Page 4.1. A log seldom knows where a visit ends, since nobody says goodbye. What it knows is silence:
+Page 4.1.3. A log seldom knows where a visit ends, since nobody says goodbye. What it knows is silence:
 if a viewer did nothing for longer than a gap, what follows is a new visit. Everything here is an Ibis
 expression, so one text runs on DuckDB and on Spark.
 """

@@ -1,6 +1,6 @@
 """Events at rest and the engines that ask about them: Parquet by day, DuckDB on one machine, Spark past it.
 
-Page 4.1. A day is a file, `day=2026-10-01/events.parquet`, written under another name and renamed when it is whole.
+Page 4.1.4. A day is a file, `day=2026-10-01/events.parquet`, written under another name and renamed when it is whole.
 So a reader sees the old day or the new one, and writing a day again replaces it.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import ibis
@@ -130,6 +131,7 @@ def spark(threads: int = 2, memory: str = "2g") -> BaseBackend:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",  # tables from and to Python at once, not row by row
+        "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "spark-warehouse"),  # else in the working folder
         "spark.sql.shuffle.partitions": str(threads),  # the default, 200, is for a cluster
     }
     builder = SparkSession.builder.master(f"local[{threads}]").appName("avrec")

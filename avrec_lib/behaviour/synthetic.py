@@ -1,6 +1,6 @@
 """A log of any length, for timing what reads it: made in pieces, so that ten million events need little memory.
 
-Page 4.1. It has the shape of a log (visits, evenings, popular clips, watches) and nothing to learn; the
+Page 4.1.4. It has the shape of a log (visits, evenings, popular clips, watches) and nothing to learn; the
 book's own dataset, `avrec_lib.data.clips`, is the one with tastes in it.
 """
 

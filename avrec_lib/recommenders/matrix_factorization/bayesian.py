@@ -40,7 +40,7 @@ class BayesianMatrixFactorization(RatingModel):
        \alpha \sim \text{Gamma}(1, 1)
 
     Source: Salakhutdinov & Mnih (2008), "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte
-    Carlo", equations 5 to 14. Three things differ: the biases, which join each vector as its first entry and
+    Carlo". Three things differ: the biases, which join each vector as its first entry and
     so may correlate with its factors; α, which they fix and we draw; and the ratings, which are centred and
     divided by their standard deviation first, so that the priors suit any scale. One sweep draws the users'
     hyper-parameters, all users, the items' hyper-parameters, all items, and α. The full matrix Λ does better

@@ -158,7 +158,7 @@ def normal_wishart_posterior(
        (W_0^*)^{-1} = W_0^{-1} + N \bar S
        + \frac{\beta_0 N}{\beta_0 + N} (\mu_0 - \bar x)(\mu_0 - \bar x)^\top
 
-    Source: Salakhutdinov & Mnih (2008), equation 14 and the definitions below it.
+    Source: Salakhutdinov & Mnih (2008), the conditional distribution of the hyper-parameters.
 
     Parameters
     ----------
