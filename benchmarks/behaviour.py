@@ -7,6 +7,8 @@ processors worked, which other programs on the machine change less; `peak_mib` i
 process at most. Both include Java. Up to a million events each engine runs three times and the median of the
 last two counts, since Spark compiles in the first; above, once. All results of a size are compared with DuckDB's.
 
+Other programs on the machine make `seconds` longer, by an amount that nobody knows. Record on a quiet one.
+
 The clocks tell nothing about a cluster: Spark on one machine pays for what it is made for on many.
 
     python -m benchmarks behaviour            # four minutes on two cores that do nothing else; recorded

@@ -27,9 +27,9 @@ def chunks(path: Path | str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        group (int, from 0), column (str), rows (int), bytes (int, as stored), plain_bytes (int, encoded, before
-        compression), dictionary (bool), low and high (the least and the greatest value; None where they are not
-        told, as for a chunk without values).
+        group (int, from 0), column (str), rows (int), bytes (int, as stored), encoded_bytes (int, with dictionary
+        and runs, before the general compression), dictionary (bool), low and high (the least and the greatest value;
+        None where they are not told, as for a chunk without values).
 
     Raises
     ------
@@ -55,12 +55,12 @@ def chunks(path: Path | str) -> pd.DataFrame:
                 "column": chunk.path_in_schema,
                 "rows": of_group.num_rows,
                 "bytes": chunk.total_compressed_size,
-                "plain_bytes": chunk.total_uncompressed_size,
+                "encoded_bytes": chunk.total_uncompressed_size,
                 "dictionary": chunk.has_dictionary_page,
                 "low": told.min if told else None,
                 "high": told.max if told else None,
             })  # fmt: skip
-    columns = ["group", "column", "rows", "bytes", "plain_bytes", "dictionary", "low", "high"]
+    columns = ["group", "column", "rows", "bytes", "encoded_bytes", "dictionary", "low", "high"]
     of_any_kind = {name: pd.Series([row[name] for row in rows], dtype=object) for name in ("low", "high")}
     return pd.DataFrame(rows, columns=columns).assign(**of_any_kind)
 
@@ -68,7 +68,8 @@ def chunks(path: Path | str) -> pd.DataFrame:
 def groups_that_may_match(found: pd.DataFrame, column: str, low: Any, high: Any) -> list[int]:  # noqa: ANN401
     """Return the row groups that may hold a value from `low` to `high`, both included, in a column.
 
-    A group is left out only if its statistics prove that it holds none: max < low or min > high.
+    A group is left out only if its statistics prove that it holds none: max < low or min > high. One without
+    statistics is kept.
 
     Parameters
     ----------

@@ -189,7 +189,7 @@ def together(users: ArrayLike, items: ArrayLike, values: ArrayLike, n_users: int
 def surprise_z(cells: ArrayLike, surprises: ArrayLike, units: ArrayLike) -> Floats:
     """Return how many standard errors each cell's clicks lie from what was expected, shape (last cell + 1,).
 
-        z_c = Σ_v D_cv / √(Σ_v D_cv²),    D_cv = Σ (y - ŷ) over the rows of unit v in cell c
+        z_c = Σ_v Δ_cv / √(Σ_v Δ_cv²),    Δ_cv = Σ (y - ŷ) over the rows of unit v in cell c
 
     Parameters
     ----------

@@ -133,6 +133,48 @@ def evaluate_prediction(
     return found
 
 
+def auc_within(y: ArrayLike, p: ArrayLike, groups: ArrayLike) -> float:
+    """Return the AUC among rows of one group: of all pairs in a group, one clicked and one not, how many are sorted.
+
+    With the places of a list as groups it leaves out what a model knows of the places themselves, which is no
+    help in choosing what to put there.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        What happened: 0 and 1.
+    p : array_like, shape (n,)
+        The predictions.
+    groups : array_like, shape (n,)
+        The group of each row.
+
+    Returns
+    -------
+    float
+        Σ_g n_g⁺ n_g⁻ AUC_g / Σ_g n_g⁺ n_g⁻, with n_g⁺ clicks and n_g⁻ other rows in group g;
+        NaN if no group has a pair.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or p is no probability.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    guess, happened = checked(p, y)
+    of = np.asarray(groups)
+    if of.shape != happened.shape:
+        raise ValueError(f"groups needs an entry for each of {len(happened)} rows, not the shape {of.shape}.")
+    right, pairs = 0.0, 0.0
+    for group in np.unique(of):
+        here = happened[of == group]
+        both = float(here.sum() * (1 - here).sum())
+        if both:
+            right += both * float(roc_auc_score(here, guess[of == group]))
+            pairs += both
+    return right / pairs if pairs else float("nan")
+
+
 def _log_loss(q: Floats, p: Floats) -> float:
     """Return -mean[q log p + (1 - q) log(1 - p)], with 0 log 0 = 0."""
     return float(-(xlogy(q, p) + xlog1py(1 - q, -p)).mean())

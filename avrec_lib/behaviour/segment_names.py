@@ -30,10 +30,7 @@ FILLERS = frozenset(
 
 
 class Writer(Protocol):
-    """What is asked of a language model; `avrec_lib.content.language_model.LanguageModel` does both."""
-
-    def complete(self, prompts: Sequence[str], max_new_tokens: int = 64, stop: Sequence[str] = ()) -> list[str]:
-        """Go on with each prompt."""
+    """What is asked of a language model, such as `avrec_lib.content.language_model.LanguageModel`."""
 
     def log_likelihood(
         self, prompts: Sequence[str], continuations: Sequence[str], *, per_token: bool = False
@@ -90,9 +87,9 @@ def count_words(
 def compare_words(counts: WordClicks, labels: ArrayLike) -> pd.DataFrame:
     """Compare, for each segment and word, the viewers inside with those outside.
 
-        r = Σ_u beyond_u / Σ_u shown_u,    var(r) = Σ_u (beyond_u - r shown_u)² / (Σ_u shown_u)²
+        q = Σ_u beyond_u / Σ_u shown_u,    var(q) = Σ_u (beyond_u - q shown_u)² / (Σ_u shown_u)²
 
-    inside and outside; z = (r_in - r_out) / √(var_in + var_out), and p the chance that luck makes z so large
+    inside and outside; z = (q_in - q_out) / √(var_in + var_out), and p the chance that luck makes z so large
     where there is no difference. The unit is the viewer: a hundred clicks of one person are one witness. For
     dozens of viewers on each side the normal law is good enough; fewer than ten who saw the word give p = 1.
 
@@ -149,13 +146,15 @@ def claims(name: str, vocabulary: Collection[str]) -> tuple[list[str], list[str]
 
 
 def check_names(
-    names: Mapping[int, str], table: pd.DataFrame, alpha: float = 0.05, least: float = 0.05
+    names: Mapping[int, str], table: pd.DataFrame, alpha: float = 0.05, least: float = 0.05, n_tried: int | None = None
 ) -> pd.DataFrame:
     """Accept a name if every word that it claims is preferred in its segment; else refuse it and say why.
 
-    A word is preferred if p ≤ alpha / (number of all words that are claimed) and the difference is at least
-    `least` clicks an impression. The first guards against luck among many claims (Bonferroni), the second
-    against differences that are certain and too small to matter.
+    A word is preferred if p ≤ alpha / c, with c the number of all words that these names claim, and the difference
+    q_in - q_out is at least `least` clicks an impression. The first guards against luck among many claims
+    (Bonferroni), the second against differences that are certain and too small to matter. Where the names were
+    picked from this same table, c is the number of pairs of segment and word that were looked at: tell it in `n_tried`.
+    The reason gives q_in - q_out of each word.
 
     Parameters
     ----------
@@ -165,6 +164,8 @@ def check_names(
     alpha : float
         Chance that at least one false claim of all passes.
     least : float
+    n_tried : int, optional
+        c; else the number of claims in `names`, those of one proposer.
 
     Returns
     -------
@@ -173,7 +174,7 @@ def check_names(
     Raises
     ------
     ValueError
-        If a segment is not in the table.
+        If a segment is not in the table, or n_tried is below the number of claims.
     """
     columns = zip(table.index, table["difference"], table["z"], table["p"], strict=True)
     known = {pair: (float(difference), float(z), float(p)) for pair, difference, z, p in columns}
@@ -181,10 +182,13 @@ def check_names(
     if unknown := set(names) - {segment for segment, _ in known}:
         raise ValueError(f"the table has no segment {min(unknown)}; compare the words of all segments that have names.")
     found = {segment: claims(name, vocabulary) for segment, name in names.items()}
-    limit = alpha / max(sum(len(counted) for counted, _ in found.values()), 1)
+    n_claims = sum(len(counted) for counted, _ in found.values())
+    if n_tried is not None and n_tried < n_claims:
+        raise ValueError(f"the names claim {n_claims} words, so n_tried cannot be {n_tried}; count all tried.")
+    limit = alpha / max(n_claims if n_tried is None else n_tried, 1)
     rows = {}
     for segment, (counted, other) in found.items():
-        faults = [f"no clip can tell: {word}" for word in other]
+        faults = [f"too few clips have the word: {word}" for word in other]
         for word in counted:
             difference, z, p = known[segment, word]
             if p > limit:
@@ -198,12 +202,14 @@ def check_names(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("segment")
 
 
-def names_by_likelihood(
-    model: Writer, prompts: Mapping[int, str], empty: Sequence[str], candidates: Sequence[str], n_words: int = 2
-) -> dict[int, str]:
-    """Name each segment by the candidates that its prompt makes likelier than prompts without content do.
+def gains_by_likelihood(
+    model: Writer, prompts: Mapping[int, str], empty: Sequence[str], candidates: Sequence[str]
+) -> pd.DataFrame:
+    """Return how much likelier each candidate is after a segment's prompt than after prompts without content.
 
-        score(word) = ℓ(word | prompt) - mean over the empty prompts x of ℓ(word | x)
+        gain(word) = ℓ(word | prompt) - mean over the empty prompts x of ℓ(word | x)
+
+    in natural logarithms. A word that the model writes often, whatever it has read, gains nothing by that.
 
     Parameters
     ----------
@@ -212,21 +218,25 @@ def names_by_likelihood(
         Ending where a word is to follow.
     empty : prompts of the same form that say nothing
     candidates : words
-    n_words : int
-        How many a name has; they are joined by "and".
+
+    Returns
+    -------
+    DataFrame, a row a segment, a column a candidate
     """
     words = [f" {word}" for word in candidates]
     asked = [*prompts.values(), *empty]  # one at a time: the model then reads each prompt once
     table = np.array([model.log_likelihood([prompt] * len(words), words) for prompt in asked])  # (k + n_empty, C)
     gain = table[: len(prompts)] - table[len(prompts) :].mean(axis=0)
-    best = np.argsort(-gain, axis=1, kind="stable")[:, :n_words]
+    return pd.DataFrame(gain, index=pd.Index(list(prompts), name="segment"), columns=list(candidates))
+
+
+def names_by_likelihood(
+    model: Writer, prompts: Mapping[int, str], empty: Sequence[str], candidates: Sequence[str], n_words: int = 2
+) -> dict[int, str]:
+    """Name each segment by its `n_words` candidates of largest gain (`gains_by_likelihood`), joined by "and"."""
+    gains = gains_by_likelihood(model, prompts, empty, candidates)
+    best = np.argsort(-gains.to_numpy(), axis=1, kind="stable")[:, :n_words]
     return {s: " and ".join(candidates[c] for c in row) for s, row in zip(prompts, best, strict=True)}
-
-
-def names_by_writing(model: Writer, prompts: Mapping[int, str], max_new_tokens: int = 12) -> dict[int, str]:
-    """Name each segment by what the model writes after its prompt: one line, without quotation marks."""
-    lines = model.complete(list(prompts.values()), max_new_tokens, stop=["\n"])
-    return {segment: line.strip(" \"'*.:") for segment, line in zip(prompts, lines, strict=True)}
 
 
 def _ratio(counts: WordClicks, inside: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:

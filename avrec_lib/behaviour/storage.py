@@ -1,7 +1,8 @@
 """Events at rest and the engines that ask about them: Parquet by day, DuckDB on one machine, Spark past it.
 
 Page 4.1.4. A day is a file, `day=2026-10-01/events.parquet`, written under another name and renamed when it is whole.
-So a reader sees the old day or the new one, and writing a day again replaces it.
+So a reader sees the old day or the new one, and writing a day again replaces it. That needs a file system: many
+object stores copy and delete where a file system renames, and several days are not replaced at one moment on either.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def write_days(events: Table | pd.DataFrame, folder: Path | str) -> list[str]:
     Parameters
     ----------
     events : ibis Table of any engine, or DataFrame
-        With the columns of `events.COLUMNS`; others are dropped. One day at a time is held in memory.
+        With the columns of `events.COLUMNS`; others are dropped without a word, so a new field must be added to
+        that list before it is sent. One day at a time is held in memory.
     folder : Path or str
         Made if it is not there.
 

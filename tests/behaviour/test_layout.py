@@ -19,7 +19,7 @@ def path(tmp_path):
 
 def test_a_chunk_is_a_column_of_a_row_group(path):
     found = chunks(path)
-    assert found.columns.tolist() == ["group", "column", "rows", "bytes", "plain_bytes", "dictionary", "low", "high"]
+    assert found.columns.tolist() == ["group", "column", "rows", "bytes", "encoded_bytes", "dictionary", "low", "high"]
     assert found[["group", "column"]].to_numpy().tolist() == [[g, c] for g in range(3) for c in ("time", "who", "long")]
     assert found["rows"].tolist() == [4] * 6 + [1] * 3
     assert found.loc[found["column"] == "time", ["low", "high"]].to_numpy().tolist() == [[1, 4], [5, 8], [None, None]]
@@ -29,7 +29,7 @@ def test_a_chunk_is_a_column_of_a_row_group(path):
         ["a"] * 2,
     ]
     assert found["dictionary"].all()
-    assert (found["bytes"] == found["plain_bytes"]).all()  # nothing was compressed
+    assert (found["bytes"] == found["encoded_bytes"]).all()  # nothing was compressed
     assert found["bytes"].sum() < path.stat().st_size
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from avrec_lib.behaviour.prediction import evaluate_prediction, fit_predictor
+from avrec_lib.behaviour.prediction import auc_within, evaluate_prediction, fit_predictor
 
 MODELS = ["logistic", "boosting"]
 
@@ -139,3 +139,31 @@ X2 = pd.DataFrame({"a": [0.0, 1.0]})
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_auc_within_groups_by_hand():
+    y, p = [1, 0, 0, 1, 0, 1], [0.9, 0.8, 0.95, 0.2, 0.1, 0.3]
+    groups = ["top"] * 3 + ["end"] * 3
+    assert auc_within(y, p, groups) == pytest.approx((1 + 2) / 4)  # two pairs in each group, one of them wrong
+
+
+def test_auc_within_groups_ignores_what_only_tells_groups_apart():
+    rng = np.random.default_rng(0)
+    place = rng.integers(1, 11, 2000)
+    y = rng.random(2000) < 1 / place
+    assert roc_auc_score(y, 1 / place) > 0.6
+    assert auc_within(y, 1 / place, place) == 0.5
+
+
+def test_auc_within_one_group_is_the_auc(coins):
+    _, q, y = coins
+    assert auc_within(y, q, np.zeros(len(y))) == pytest.approx(roc_auc_score(y, q))
+
+
+def test_auc_within_groups_without_a_pair_is_nan():
+    assert np.isnan(auc_within([1, 1, 0], [0.5, 0.6, 0.7], [0, 0, 1]))
+
+
+def test_auc_within_says_that_groups_have_another_length():
+    with pytest.raises(ValueError, match="an entry for each of 2 rows"):
+        auc_within([1, 0], [0.5, 0.6], [0])

@@ -10,8 +10,8 @@ from avrec_lib.behaviour.segment_names import (
     claims,
     compare_words,
     count_words,
+    gains_by_likelihood,
     names_by_likelihood,
-    names_by_writing,
 )
 
 HAS = pd.DataFrame({"cats": [True, False, False], "jazz": [False, True, False]})
@@ -21,10 +21,6 @@ USERS, ITEMS, CLICKS = [0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], [1, 0, 0, 0, 1, 0
 
 class Parrot:
     """Stands in for a language model: a word is likely if the prompt holds it, and "jazz" always."""
-
-    def complete(self, prompts, max_new_tokens=64, stop=()):
-        assert stop == ["\n"]
-        return [f' "{prompt[:max_new_tokens]}"' for prompt in prompts]
 
     def log_likelihood(self, prompts, continuations, *, per_token=False):
         return np.array([2.0 * (w in p) + 3.0 * (w == " jazz") for p, w in zip(prompts, continuations, strict=True)])
@@ -114,7 +110,7 @@ TABLE = pd.DataFrame(
         ("cats and jazz", False, "jazz +0.30: may be luck"),
         ("tea fans", False, "tea +0.01: too little"),
         ("golf", False, "golf -0.10: not more than outside"),
-        ("happy cats", False, "no clip can tell: happy"),
+        ("happy cats", False, "too few clips have the word: happy"),
         ("people who like videos", False, "claims nothing"),
         ("", False, "claims nothing"),
     ],
@@ -129,6 +125,13 @@ def test_more_claims_need_better_evidence():
     table = pd.concat([TABLE, TABLE.rename({0: 1}, level="segment")]).assign(p=0.03)
     assert check_names({0: "cats"}, table)["accepted"].tolist() == [True]
     assert check_names({0: "cats", 1: "cats"}, table)["accepted"].tolist() == [False, False]
+
+
+def test_who_picked_the_best_of_many_words_must_pay_for_all_of_them():
+    table = TABLE.assign(p=0.01)
+    assert check_names({0: "cats"}, table)["accepted"].item()
+    assert check_names({0: "cats"}, table, n_tried=5)["accepted"].item()
+    assert not check_names({0: "cats"}, table, n_tried=6)["accepted"].item()
 
 
 def test_segments_of_noise_have_names_only_in_the_clicks_that_made_them():
@@ -154,8 +157,9 @@ def test_likelihood_takes_off_what_is_likely_anyway():
     assert names_by_likelihood(Parrot(), prompts, ["N/A"], ["tea", "jazz"], 2)[7] == "jazz and tea"
 
 
-def test_what_is_written_is_one_line_without_quotes():
-    assert names_by_writing(Parrot(), {2: "Cat people."}) == {2: "Cat people"}
+def test_gains_are_what_reading_adds():
+    gains = gains_by_likelihood(Parrot(), {4: "a film of cats"}, ["N/A", "a film of cats"], ["jazz", "cats"])
+    assert gains.loc[4].to_dict() == {"jazz": 0.0, "cats": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -164,6 +168,7 @@ def test_what_is_written_is_one_line_without_quotes():
         (lambda: compare_words(_crowd(0.5, 0.5)[0], [0, 1]), "200 viewers, but labels of shape"),
         (lambda: compare_words(_crowd(0.5, 0.5)[0], [-1] * 200), "no viewer has a segment"),
         (lambda: check_names({3: "cats"}, TABLE), "no segment 3"),
+        (lambda: check_names({0: "cats and tea"}, TABLE, n_tried=1), "claim 2 words, so n_tried cannot be 1"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from avrec_lib.behaviour.point_in_time import before, leaks
-from avrec_lib.data.clips import load_clips
+from avrec_lib.behaviour.point_in_time import before
 from avrec_lib.exercises import Exercise, Option, Question, Quiz, Wrong, expect_close, refuse_close
 
 DAY = 86_400
-LEAKING = {"rate_of_the_day", "place_in_month", "popularity"}
+LEAKING = {"rate_of_the_day", "place_in_month", "popularity", "last_opened"}
 NIGHTS = ([22.0, 23.0, 3.0], [23.5, 0.5, 1.0, 2.0], [8.0, 9.0, 13.0], [20.25])
 USERS = np.array([7, 3, 7, 7, 3, 7, 9])
 TIMES = np.array([50, 10, 20, 20, 30, 10, 40])
@@ -27,29 +26,29 @@ def _check_fading(answer: float) -> str:
     return "One number and one time were enough. The events behind the 12 need not be kept."
 
 
-def mean_hour(hours: Any) -> float:  # noqa: ANN401
+def mean_hour(hours: list[float]) -> float:
     angles = np.asarray(hours) * 2 * np.pi / 24
     return float(np.arctan2(np.sin(angles).mean(), np.cos(angles).mean()) * 24 / (2 * np.pi) % 24)
 
 
-def _plain(hours: Any) -> float:  # noqa: ANN401
+def _plain(hours: list[float]) -> float:
     return float(np.mean(hours))
 
 
-def _negative(hours: Any) -> float:  # noqa: ANN401
+def _negative(hours: list[float]) -> float:
     hour = mean_hour(hours)
     return hour - 24 if hour > 12 else hour
 
 
-def _turned(hours: Any) -> float:  # noqa: ANN401
+def _turned(hours: list[float]) -> float:
     return (6 - mean_hour(hours)) % 24
 
 
-def _in_radians(hours: Any) -> float:  # noqa: ANN401
+def _in_radians(hours: list[float]) -> float:
     return mean_hour(hours) * 2 * np.pi / 24
 
 
-def _of_slope(hours: Any) -> float:  # noqa: ANN401
+def _of_slope(hours: list[float]) -> float:
     angles = np.asarray(hours) * 2 * np.pi / 24
     return float(np.arctan(np.sin(angles).mean() / np.cos(angles).mean()) * 24 / (2 * np.pi) % 24)
 
@@ -69,39 +68,39 @@ def _check_hour(answer: Callable[..., Any]) -> str:
     return "Moving the clock by some hours moves this mean by as many. The plain mean has no such manners."
 
 
-def rate_before(users: Any, times: Any, clicks: Any) -> np.ndarray:  # noqa: ANN401
+def rate_before(users: np.ndarray, times: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     sums, n = before(pd.factorize(users)[0], times, clicks)
     return np.asarray((sums + 1) / (n + 3))
 
 
-def _with_own(users: Any, times: Any, clicks: Any) -> np.ndarray:  # noqa: ANN401
+def _with_own(users: np.ndarray, times: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     same = (users[:, None] == users) & (times <= times[:, None])
     return np.asarray((same @ clicks + 1) / (same.sum(axis=1) + 3))
 
 
-def _whole(users: Any, times: Any, clicks: Any) -> np.ndarray:  # noqa: ANN401
+def _whole(users: np.ndarray, times: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     same = users[:, None] == users
     return np.asarray((same @ clicks + 1) / (same.sum(axis=1) + 3))
 
 
-def _everybody(users: Any, times: Any, clicks: Any) -> np.ndarray:  # noqa: ANN401
+def _everybody(users: np.ndarray, times: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     earlier = times < times[:, None]
     return np.asarray((earlier @ clicks + 1) / (earlier.sum(axis=1) + 3))
 
 
-def _in_order_of_rows(users: Any, times: Any, clicks: Any) -> np.ndarray:  # noqa: ANN401
+def _in_order_of_rows(users: np.ndarray, times: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     rows = pd.DataFrame({"u": users, "y": clicks}).groupby("u")["y"]
     return np.asarray((rows.cumsum() - clicks + 1) / (rows.cumcount() + 3))
 
 
-def _one_after_another(users: Any, times: Any, clicks: Any) -> np.ndarray:  # noqa: ANN401
+def _one_after_another(users: np.ndarray, times: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     order = np.argsort(times, kind="stable")
     rates = np.empty(len(users))
     rates[order] = _in_order_of_rows(users[order], times[order], clicks[order])
     return rates
 
 
-def _not_smoothed(users: Any, times: Any, clicks: Any) -> np.ndarray:  # noqa: ANN401
+def _not_smoothed(users: np.ndarray, times: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     earlier = (users[:, None] == users) & (times < times[:, None])
     return np.asarray(earlier @ clicks / np.maximum(earlier.sum(axis=1), 1))
 
@@ -132,51 +131,51 @@ def suspicious(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame with the index of `rows`
-        hour, seen_before, rate_until_yesterday, rate_of_the_day, place_in_month, popularity, clip_rate.
+        hour, seen_before, rate_until_yesterday, rate_of_the_day, place_in_month, popularity, last_opened.
     """
     user, item, time, click = rows["user"], rows["item"], rows["timestamp"], rows["click"]
-    day = time // DAY
-    midnight = day * DAY  # what was known when the day began
-    of_user, n_user = before(user, time, click, midnight)
-    of_item, n_item = before(item, time, click)
-    today = click.groupby([item, day])
+    begins = time.groupby(rows["session"]).transform("min")  # when the list of ten was made
+    day = begins // DAY
+    of_user, n_user = before(user, time, click, day * DAY)
+    of_item, n_item = before(item, time, click, begins)
+    rate = (of_item + 1) / (n_item + 3)
     return pd.DataFrame(
         {
-            "hour": time % DAY / 3600,
+            "hour": begins % DAY / 3600,
             "seen_before": rows.groupby("user").cumcount().astype(float),
             "rate_until_yesterday": (of_user + 1) / (n_user + 3),
-            "rate_of_the_day": today.transform("mean"),
+            "rate_of_the_day": click.groupby([item, day]).transform("mean"),
             "place_in_month": rows.groupby("user").cumcount() / user.groupby(user).transform("size"),
-            "popularity": (of_item - of_item.mean()) / of_item.std(),
-            "clip_rate": (of_item + 1) / (n_item + 3),
+            "popularity": (rate - rate.mean()) / rate.std(),
+            "last_opened": click.groupby(user).shift(fill_value=False).astype(float),
         },
         index=rows.index,
     )
-
-
-def _find() -> set[str]:
-    rows = load_clips().impressions
-    return set(leaks(suspicious, rows, rows["timestamp"].iloc[[50_000, 100_000]]).index)
 
 
 def _check_suspects(answer: Any) -> str:  # noqa: ANN401
     if not isinstance(answer, (set, frozenset, list, tuple, pd.Index, np.ndarray)):
         raise Wrong("give a set of names of columns")
     named = {str(name) for name in answer}
-    known = {"hour", "seen_before", "rate_until_yesterday", "clip_rate"} | LEAKING
+    known = {"hour", "seen_before", "rate_until_yesterday"} | LEAKING
     if unknown := named - known:
         raise Wrong(f"there is no column {sorted(unknown)[0]!r}")
-    if "rate_until_yesterday" in named or "clip_rate" in named:
-        raise Wrong("one that you name uses clicks, but only those before the row, as before() does")
+    if "rate_until_yesterday" in named:
+        raise Wrong("one that you name uses clicks, but only those before midnight")
     if named - LEAKING:
-        raise Wrong("one that you name uses only the row's own time or a count of earlier rows; that is known")
+        raise Wrong("one that you name uses only the session's beginning or a count of earlier rows; that is known")
+    if named == LEAKING - {"last_opened"}:
+        raise Wrong("these are what leaks() finds; one more looks back only, but was it known when the list was made?")
     if named == LEAKING - {"popularity"}:
         raise Wrong("one is missing: its clicks are the earlier ones, but what are they scaled by?")
     if named == LEAKING - {"place_in_month"}:
         raise Wrong("one is missing: it uses no click at all, yet it changes when the log goes on")
     if missing := LEAKING - named:
         raise Wrong(f"{len(missing)} of those that know the future are not among those you name")
-    return "One knows the day's clicks, one how many rows are to come, one the mean of a whole month."
+    return (
+        "One knows the day's clicks, one how many rows are to come, one the mean of a whole month. The fourth knows "
+        "the row above, which is in the same list: no cut at a row can show that."
+    )
 
 
 EXERCISES = (
@@ -269,33 +268,31 @@ EXERCISES = (
         difficulty=3,
         minutes=20,
         prompt="""
-            `suspicious(rows)` makes seven features of a table such as `clips.impressions`. Some know the future. Read
-            its code (`show_source(suspicious)`), say which, and then let the page's `leaks` judge. Give the set of
-            their names.
+            `suspicious(rows)`, shown above, makes seven features of `clips.impressions`. A model will use them to
+            fill a list of ten clips, all at once, when a session begins. Which of them hold what nobody could know
+            then? Read the code first, let the page's `leaks` look second, and ask what `leaks` would miss. Give the
+            set of the names.
         """,
-        starter="""
-            from avrec_lib.exercises.bank.p4_1_3 import suspicious
-
-            leaking = ...  # a set of names of columns
-        """,
+        starter="leaking = ...  # a set of names of columns",
         hints=(
-            "For each column ask: would this value be another one if the log had ended just before the row?",
-            "`leaks` wants the function, the table, and some times of rows at which to cut.",
-            "What it returns has the names of the features as its index.",
+            "For each column ask: would this value be another one if the log had ended when the session began?",
+            "`leaks` wants the function, the table, and some times of rows at which to cut, such as "
+            "`clips.impressions['timestamp'].iloc[[50_000, 100_000]]`; its index names the features it caught.",
+            "`leaks` cuts between rows. What lies between two rows of one session?",
         ),
         solution=set(LEAKING),
         solution_source="""
-            from avrec_lib.exercises.bank.p4_1_3 import suspicious
-
             cuts = clips.impressions["timestamp"].iloc[[50_000, 100_000]]
-            leaking = set(leaks(suspicious, clips.impressions, cuts).index)
+            caught = set(leaks(suspicious, clips.impressions, cuts).index)
+            leaking = caught | {"last_opened"}  # the row above is in the same list
         """,
         check=_check_suspects,
         wrong=(
-            ({"rate_of_the_day", "place_in_month"}, "scaled by"),
-            ({"rate_of_the_day", "popularity"}, "uses no click at all"),
+            ({"rate_of_the_day", "place_in_month", "popularity"}, "what leaks() finds"),
+            (LEAKING - {"popularity"}, "scaled by"),
+            (LEAKING - {"place_in_month"}, "uses no click at all"),
             ({"rate_of_the_day"}, "that know the future are not among"),
-            (LEAKING | {"clip_rate"}, "as before() does"),
+            (LEAKING | {"rate_until_yesterday"}, "before midnight"),
             (LEAKING | {"seen_before"}, "a count of earlier rows"),
         ),
     ),
@@ -323,7 +320,7 @@ QUIZ = Quiz(
         Question(
             "Which group's click rate, taken over the whole log, leaks most?",
             (
-                Option("That of the position, one of ten.", False, "A single click is lost among thousands."),
+                Option("That of the clip.", False, "It leaks a little; a click is one of dozens."),
                 Option("That of the viewer.", False, "It leaks, but a click is one of more than a hundred."),
                 Option(
                     "That of the pair of viewer and creator.",
@@ -333,7 +330,7 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Smoothing lowered the Spearman correlation of a clip's click rate with the truth. Why?",
+            "In the policy's sessions smoothing lowered the correlation of a clip's click rate with the truth. Why?",
             (
                 Option(
                     "Rarely shown clips were rarely shown for a reason.",

@@ -20,7 +20,9 @@ def _check_dictionary(answer: Any) -> str:  # noqa: ANN401
     refuse_close(answer, 54_264, "4.32 bits cannot be told apart from 5 in a file: round up", rtol=1e-3)
     refuse_close(answer, 1_200_000, "that is the column without a dictionary, each name written out", rtol=1e-3)
     expect_close(answer, 62_740, "five bits for each row, and twelve bytes for each name of the list", rtol=1e-3)
-    return "Written out it is 1.2 million bytes. The list costs almost nothing as long as its names come often."
+    return (
+        "Written out it is 1.2 million bytes, 19 times as many. The list costs nearly nothing if its names come often."
+    )
 
 
 GROUPS = [(1, 4), (4, 9), (None, None), (10, 19), (20, 31)]
@@ -188,10 +190,10 @@ EXERCISES = (
         minutes=4,
         prompt="""
             A row group of 100,000 rows has a column with 20 different names. In the list, each takes 12 bytes. How
-            many bytes does the column take by the page's second equation, and how does that compare with writing out
-            each name?
+            many bytes does the column take by the page's second equation? Before you check, guess how many times
+            fewer that is than with each name written out.
         """,
-        starter="dictionary_bytes = ...  # bytes, for the first of the two questions",
+        starter="dictionary_bytes = ...  # a number of bytes",
         hints=(
             "How many bits do you need to tell 20 names apart? There are $2^4 = 16$ numbers of four bits.",
             "Five bits for each row, divided by eight, and then the list.",
@@ -275,7 +277,8 @@ EXERCISES = (
                 ...  # your code here: a set of days
         """,
         hints=(
-            "The files are `lake.glob(f'day=*/{FILE}')`; `pq.read_table(path, partitioning=None)` reads just one.",
+            "The files are `lake.glob(f'day=*/{FILE}')`; `pq.read_table(path, partitioning=None)` reads just one. "
+            "(Without `partitioning=None` pyarrow adds a column `day`, which it takes from the folder's name.)",
             "`write_days` replaces the days that it is given rows of. What does it do with a day without rows?",
             "A file goes by `path.unlink()`, its empty folder by `path.parent.rmdir()`.",
         ),
@@ -294,9 +297,10 @@ QUIZ = Quiz(
     id="4.1.4",
     questions=(
         Question(
-            "A column store answers a question about two of ten columns. Shuffling its rows makes it slower. Why?",
+            "In a file of columns in order of time, a question asks for two columns of one week. Shuffling the rows "
+            "makes it slower. Why?",
             (
-                Option("It has to look for each row.", False, "It reads the two columns from end to end either way."),
+                Option("It has to look for each row.", False, "It reads whole chunks either way, only more of them."),
                 Option(
                     "Groups can no longer be left out, and neighbours are less alike.",
                     True,
@@ -306,15 +310,23 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "The app shows a viewer's last five clips. Which is the right home for that?",
+            "The app shows the last five clips that a viewer clicked, whoever it is. Which is the right home for that?",
             (
-                Option("Columns, since they are small.", False, "All user ids must be read to find one viewer's."),
                 Option(
-                    "Rows with an index by user and time.",
-                    True,
-                    "The search lands on the five rows and reads only them.",
+                    "Columns in order of time.",
+                    False,
+                    "Whole row groups are read for five rows, and all of them for somebody who clicked long ago.",
                 ),
-                Option("A lake partitioned by day.", False, "The five may lie on any day, so every file is opened."),
+                Option(
+                    "Rows with an index by user, action and time.",
+                    True,
+                    "The search lands on the viewer's clicks and takes the last five, whenever they were.",
+                ),
+                Option(
+                    "A lake partitioned by day.",
+                    False,
+                    "Its files are opened from the newest back until there are five, which may be all of them.",
+                ),
             ),
         ),
         Question(

@@ -1,4 +1,4 @@
-"""Exercises of 4.2.1, patterns: who stays, by hand; one mix for all; a lift of what was shown; looks from swaps."""
+"""Exercises of 4.2.1, patterns: who stays, by hand; a lift of what was shown; looks from swaps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,6 @@ from avrec_lib.data.clips import load_clips
 from avrec_lib.data.clips.log import looks
 from avrec_lib.exercises import Exercise, Option, Question, Quiz, expect_close, refuse_close
 
-CLICK = np.array([1, 0, 0, 0, 1, 1, 1, 0, 1, 1], dtype=bool)
-RANDOM = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], dtype=bool)
 SHOWN_TO = np.array([[1, 1], [1, 1], [1, 1], [1, 1], [1, 0], [1, 0], [0, 1], [0, 1], [0, 0], [0, 0]], dtype=bool)
 CLICKED = np.array([[1, 1], [1, 1], [0, 1], [0, 0], [1, 0], [0, 0], [0, 0], [0, 1], [0, 0], [0, 0]], dtype=bool)
 
@@ -23,42 +21,6 @@ def _check_stay(answer: float) -> str:
     refuse_close(answer, 0.0, "that is of the leavers only; the censored count for as long as they were watched")
     expect_close(answer, 0.4, "7/8 after day 2, then times 6/7, 4/5 and 2/3 on days 4, 6 and 9", rtol=1e-2)
     return "On day 9 only three were left and watched, so one who left took a third of the curve."
-
-
-def same_mix(click: np.ndarray, random: np.ndarray, share: float) -> float:
-    return float(share * click[random].mean() + (1 - share) * click[~random].mean())
-
-
-def _own_mix(click: np.ndarray, random: np.ndarray, share: float) -> float:
-    return float(click.mean())
-
-
-def _half_and_half(click: np.ndarray, random: np.ndarray, share: float) -> float:
-    return float((click[random].mean() + click[~random].mean()) / 2)
-
-
-def _mix_reversed(click: np.ndarray, random: np.ndarray, share: float) -> float:
-    return float((1 - share) * click[random].mean() + share * click[~random].mean())
-
-
-def _check_mix(answer: Callable[..., Any]) -> str:
-    got = answer(CLICK, RANDOM, 0.3)
-    refuse_close(got, 0.6, "that is this viewer's own mix; weigh the two rates by the share that is given")
-    refuse_close(got, _half_and_half(CLICK, RANDOM, 0.3), "that weighs both alike; the share of random ones is given")
-    refuse_close(got, _mix_reversed(CLICK, RANDOM, 0.3), "the weights are exchanged: share belongs to the random ones")
-    expect_close(got, 0.3 / 4 + 0.7 * 5 / 6, "0.3 times one in four, and 0.7 times five in six")
-    shown = load_clips().impressions
-    own, mixed = [], []
-    for viewer in (80, 661):
-        rows = shown[shown["user"] == viewer]
-        click, random = rows["click"].to_numpy(), rows["random"].to_numpy()
-        own.append(click.mean())
-        mixed.append(answer(click, random, 0.3))
-        expect_close(mixed[-1], same_mix(click, random, 0.3), f"for viewer {viewer} of the clips")
-    return (
-        f"Viewers 80 and 661 of the clips: {own[0]:.2f} and {own[1]:.2f} over all, {mixed[0]:.2f} and {mixed[1]:.2f} "
-        "in the same mix. The order turns."
-    )
 
 
 def fair_lift(shown_to: np.ndarray, clicked: np.ndarray) -> float:
@@ -178,32 +140,6 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        id="same-mix",
-        title="One mix for all",
-        difficulty=1,
-        minutes=6,
-        prompt=r"""
-            Write `same_mix(click, random, share)`: the click rate that a viewer would have if a `share` of their
-            impressions were in random sessions and the rest in the policy's. `click` and `random` are boolean arrays,
-            one entry for each impression of this viewer; there are impressions of both sorts.
-        """,
-        starter="""
-            def same_mix(click: np.ndarray, random: np.ndarray, share: float) -> float:
-                ...  # your code here
-        """,
-        hints=(
-            "The rates within either sort of session are the viewer's. Only the weights are to be replaced.",
-            "`click[random].mean()` is one of them, and its weight is `share`.",
-        ),
-        solution=same_mix,
-        check=_check_mix,
-        wrong=(
-            (_own_mix, "this viewer's own mix"),
-            (_half_and_half, "weighs both alike"),
-            (_mix_reversed, "weights are exchanged"),
-        ),
-    ),
-    Exercise(
         id="lift-of-the-shown",
         title="A lift among those who were shown both",
         difficulty=2,
@@ -314,7 +250,11 @@ QUIZ = Quiz(
             "Two clips were clicked by one viewer, and by nobody else. Their lift is 1,000, the highest there is. "
             "What does it say?",
             (
-                Option("That they belong together more than any others.", False, "Any two clips seen once have it."),
+                Option(
+                    "That they belong together more than any others.",
+                    False,
+                    "Any two clips have it that the same viewer clicked and nobody else did.",
+                ),
                 Option(
                     "That one viewer clicked both.",
                     True,

@@ -128,7 +128,7 @@ EXERCISES = (
     Exercise(
         id="four-impressions",
         title="How sure after four impressions?",
-        difficulty=3,
+        difficulty=2,
         minutes=8,
         prompt=r"""
             Two segments of equal share have their means at $-1$ and $+1$ on a line; within each, viewers differ with
@@ -139,7 +139,7 @@ EXERCISES = (
         starter="probability = ...",
         hints=(
             r"The variance of $w_u$ around the mean of its segment is $\Sigma_0 + \Sigma_e / n_u$.",
-            r"The log odds are $\frac{(w + 1)^2 - (w - 1)^2}{2 \cdot \text{variance}}$, since the shares are equal.",
+            "Divide one density by the other. Shares and variance are equal: only the two exponentials are left.",
         ),
         solution=float(NEAR),
         solution_source="probability = 1 / (1 + np.exp(-((0.5 + 1) ** 2 - (0.5 - 1) ** 2) / (2 * (0.5 + 4 / 4))))",

@@ -45,8 +45,8 @@ def _check_pooled(answer: np.ndarray) -> str:
     return "The first violation pools rows 3 and 4, the second rows 6 and 7, and then row 5 has to join them."
 
 
-def undo_thinning(p: Floats, keep: float) -> Floats:
-    odds = keep * p / (1 - p)
+def undo_thinning(promised: Floats, keep: float) -> Floats:
+    odds = keep * promised / (1 - promised)
     return odds / (1 + odds)
 
 
@@ -185,16 +185,16 @@ EXERCISES = (
         minutes=10,
         prompt=r"""
             Before training, all clicks were kept, and of the rows without a click only a share `keep`, at random. So a
-            model learns $p' = p / (p + (1 - p) \cdot \text{keep})$. Write `undo_thinning(p, keep)`: from what
-            the model says to the probability that it should have said.
+            model learns $p' = p / (p + (1 - p) \cdot \text{keep})$ in place of the true $p$. Write
+            `undo_thinning(promised, keep)`: from $p'$, which the model promises, back to $p$.
         """,
         starter="""
-            def undo_thinning(p: np.ndarray, keep: float) -> np.ndarray:
+            def undo_thinning(promised: np.ndarray, keep: float) -> np.ndarray:
                 ...  # your code here
         """,
         hints=(
             "Think in odds, clicks to rows without. Thinning multiplies the second by `keep`, the odds by 1 / `keep`.",
-            "So the true odds are keep · p / (1 − p). Odds o belong to the probability o / (1 + o).",
+            "So the true odds are keep · p' / (1 − p'). Odds o belong to the probability o / (1 + o).",
         ),
         solution=undo_thinning,
         check=_check_thinning,
@@ -211,8 +211,8 @@ EXERCISES = (
         minutes=15,
         prompt="""
             Write `rate_so_far(log)`: for each row, the click rate of its viewer as it was known when the row's
-            *session* began, as (clicks + 1) / (rows + 2). The log has user (numbered from 0), session, timestamp
-            and click, in order of time. The result is a Series under the log's index.
+            *session* began, as (clicks + 1) / (rows + 2). The log has user (numbered from 0), session (no number is
+            used for two viewers), timestamp and click, in order of time. The result is a Series under the log's index.
         """,
         starter="""
             def rate_so_far(log: pd.DataFrame) -> pd.Series:
@@ -255,7 +255,7 @@ QUIZ = Quiz(
                 Option(
                     "It also tests early rows, when little was known of anybody.",
                     True,
-                    "On a later window nearly every viewer has a past to learn from.",
+                    "By day, its test rows are sorted worst in the first days and best in the last.",
                 ),
                 Option("It has fewer training rows.", False, "Both were given the same number."),
             ),

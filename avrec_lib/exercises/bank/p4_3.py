@@ -121,7 +121,7 @@ def _check_per_look(answer: Callable[..., Any]) -> str:
 
 def boldest(weights: np.ndarray, least: float) -> float:
     w = np.asarray(weights, dtype=float)
-    a = np.linspace(0, 1, 10_001)
+    a = np.linspace(0, 1, 1_001)
     mixed = 1 + a[:, None] * (w - 1)
     enough = mixed.sum(axis=1) ** 2 / (mixed**2).sum(axis=1) >= least - 1e-9
     return float(a[enough].max()) if enough.any() else 0.0
@@ -304,9 +304,9 @@ QUIZ = Quiz(
             (
                 Option("The new strategy is worse than the old one.", False, "There is no click in a weight."),
                 Option(
-                    "The recorded chances are not those of what was shown, or the old policy never shows some of it.",
+                    "The recorded chances are false, or the old policy shows some of it never, or too seldom.",
                     True,
-                    "With true chances and full support the mean is 1 but for luck.",
+                    "Else the mean is 1 but for luck. Heavy rows that never came are missing in the interval too.",
                 ),
                 Option("SNIPS repairs it.", False, "It divides by the mean, and so hides the alarm, not the fault."),
             ),
@@ -322,7 +322,7 @@ QUIZ = Quiz(
                     True,
                     "The correction cancels whatever the model says; a bad model only adds noise.",
                 ),
-                Option("It equals the direct method.", False, "Only if the model fits every row exactly."),
+                Option("It equals the direct method.", False, "Only if the weighted errors of the model sum to 0."),
             ),
         ),
         Question(

@@ -19,9 +19,9 @@ class GRU4Rec(NeuralSequential):
 
     with biases in each line; z_t decides how much of the state stays, r_t how much of it the
     candidate c_t may read. The paper writes z and 1 − z the other way round; this is torch's way, as is
-    its place of r_t, outside the product. Source: Hidasi et al. (2016), equations 1–4. The paper trains on
+    its place of r_t, outside the product. Source: Hidasi et al. (2016), section 3. The paper trains on
     sessions side by side with a ranking loss; here every position of every window is a question, and
-    the loss is the full cross-entropy, which later work found to be the stronger one.
+    the loss is the full cross-entropy, as for the other models of this folder.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class GRU4Rec(NeuralSequential):
         *,
         n_layers: int = 1,
         dropout: float = 0.3,
-        epochs: int = 10,
+        epochs: int = 15,
         lr: float = 3e-3,
         **settings: Any,  # noqa: ANN401
     ) -> None:

@@ -88,7 +88,7 @@ def sampled_cross_entropy(H: Tensor, targets: Tensor, negatives: Tensor, W: Tens
 
     L = mean over positions of  −log σ(s_y) − Σ_k log(1 − σ(s_{j_k}))
 
-    Kang and McAuley (2018), the objective of section III-F, where n = 1. A draw that happens to be y is left out.
+    Kang and McAuley (2018), section III-E, where n = 1. A draw that happens to be y is left out.
 
     Parameters
     ----------
@@ -129,4 +129,4 @@ def _scores(H: Tensor, targets: Tensor, negatives: Tensor, W: Tensor, bias: Tens
     right = (H * W[targets]).sum(dim=1) + bias[targets]  # (N,)
     if len(negatives) == 1:
         return right, H @ W[negatives[0]].T + bias[negatives[0]]
-    return right, torch.einsum("nd,nkd->nk", H, W[negatives]) + bias[negatives]
+    return right, torch.einsum("bd,bkd->bk", H, W[negatives]) + bias[negatives]

@@ -95,9 +95,9 @@ class NeuralSequential(Recommender):
         smoothing: float = 0.0,
         n_negatives: int = 1,
         negative_power: float = 0.0,
-        epochs: int = 20,
+        epochs: int = 10,
         batch: int = 16,
-        lr: float = 2e-3,
+        lr: float = 3e-3,
         weight_decay: float = 0.0,
         patience: int | None = None,
         refit: bool = True,
@@ -149,7 +149,7 @@ class NeuralSequential(Recommender):
         past: Histories,
         how: Training,
         held_out: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
-        checkpoint: Path | None,
+        path: Path | None,
     ) -> None:
         """Train a fresh network on these histories, and keep it and its story."""
         where = device() if self.on is None else torch.device(self.on)
@@ -173,17 +173,9 @@ class NeuralSequential(Recommender):
 
         validate = None if held_out is None else ndcg_of_last(network, past, *held_out, self.T, k=10)
         of = {"model": type(self).__name__, "settings": self._settings(), "data": past.digest()}
-        named = type(self).__name__ + (", refit" if self.history else "")
+        name = type(self).__name__ + (", refit" if self.history else "")
         story = train(
-            network,
-            loss_of,
-            len(windows),
-            how,
-            seed=self.seed,
-            validate=validate,
-            checkpoint=checkpoint,
-            of=of,
-            name=named,
+            network, loss_of, len(windows), how, seed=self.seed, validate=validate, checkpoint=path, of=of, name=name
         )
         self.history, self.refit_history = (self.history, story) if self.history else (story, [])
         self.network = network

@@ -36,7 +36,7 @@ class SASRec(NeuralSequential):
         d: int = 64,
         T: int = 50,
         *,
-        n_blocks: int = 1,
+        n_blocks: int = 2,
         n_heads: int = 1,
         dropout: float = 0.3,
         epochs: int = 12,

@@ -5,7 +5,7 @@ import pytest
 
 from avrec_lib.behaviour.choices import choice_means, choice_probabilities
 from avrec_lib.data.clips import load_clips
-from avrec_lib.data.clips.log import DAY, START
+from avrec_lib.data.clips.log import DAY, RANDOM_SHARE, SLATE, START, _session_starts, draw_viewers
 from avrec_lib.data.clips.policy import policy_weights, sessions
 
 CUT = START + 25 * DAY
@@ -53,6 +53,25 @@ def test_a_clip_is_free_from_its_upload_until_the_session_after_the_one_that_sho
         assert not own.free[k + 1 :, items].any()
     newest = int(clips.items["uploaded_at"].argmax())
     assert not own.free[0, newest]
+
+
+def test_what_is_free_is_exactly_what_the_log_was_drawn_from(clips):
+    """The first viewers' month, drawn again with the log's own random numbers: one viewer comes after the other."""
+    viewers, uploaded = draw_viewers(clips.truth.world), clips.items["uploaded_at"].to_numpy()
+    appeal, rng = np.log(policy_weights(clips)), clips.truth.world.rng("log")
+    everything, n = sessions(clips), len(uploaded)
+    for user, viewer in viewers.head(20).iterrows():
+        own, free = everything.of(everything.users == user), np.ones(n, dtype=bool)
+        begun = _session_starts(rng, viewer["hour"], int(viewer["sessions"]), int(viewer["last_day"]))
+        assert len(own.users) == len(begun)
+        for k, start in enumerate(begun):
+            by_lot = rng.random() < RANDOM_SHARE
+            keys = rng.gumbel(size=n) + (0.0 if by_lot else appeal)
+            could = free & (uploaded <= start)
+            assert (own.random[k], own.free[k].tolist()) == (by_lot, could.tolist())
+            keys[~could] = -np.inf
+            assert own.items[k].tolist() == np.argsort(-keys)[:SLATE].tolist()
+            free[own.items[k]] = False
 
 
 def test_chances_are_those_of_a_lottery_that_was_drawn(late, logged):

@@ -25,13 +25,6 @@ def network(n_items=6, d=3):
 PAST = Histories(np.array([0, 1, 2, 3, 3, 5]), np.array([0, 3, 3, 4, 6]), 6)  # 0 1 2 | – | 3 | 3 5
 
 
-def test_the_padding_is_a_vector_of_zeros_and_the_others_are_not():
-    weight = network().items.weight
-    assert (weight[-1] == 0).all()
-    assert network().outputs().shape == (6, 3)
-    assert torch.equal(network().outputs(), weight[:-1])
-
-
 def test_the_state_is_that_of_the_last_item_and_of_no_item_zero():
     net = network()
     windows = np.array([[0, 1, 2], [6, 6, 6], [3, 6, 6]])
