@@ -2,8 +2,8 @@
 
 The vectors are made up, of length 1 with d = 64: each is one of a thousand centres plus noise, the centres have
 unequal shares, and the later coordinates matter less, as in the vectors of a trained tower. A query is the mean of
-three items from two centres plus noise, as a person with two interests. Each search is asked one query at a time on one thread, as a
-request comes, and its time is that of the processor, so that whatever else runs on the machine counts little.
+three items from two centres plus noise, as a person with two interests. Each search is asked one query at a time, as
+a request comes, on one thread. Its time is that of the processor, so that what else runs on the machine counts little.
 
     python -m benchmarks retrieval      # a few minutes on one core, most of them to link the largest graph
 """
@@ -26,8 +26,8 @@ SIZES = (10_000, 100_000, 1_000_000)
 D, N_CENTRES, N_QUERIES, K = 64, 1000, 200, 10
 EFFORTS: dict[Kind, tuple[int, ...]] = {
     "flat": (1,),
-    "ivf": (1, 2, 4, 8, 16, 32, 64, 128),
-    "hnsw": (10, 16, 32, 64, 128, 256),
+    "ivf": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    "hnsw": (10, 16, 32, 64, 128, 256, 512),
 }
 LINKS, CARE = 16, 40  # half the links and a fifth of the care of the class's default: minutes for a million items
 

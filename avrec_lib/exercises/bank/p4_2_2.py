@@ -289,15 +289,19 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Most comments praise. A model never says “blame”. What do its accuracy and its macro-F1 look like?",
+            "Alike texts were kept together, and TF-IDF beat the list. Why may it fail on another site's comments?",
             (
                 Option(
-                    "The accuracy may be high; the macro-F1 cannot exceed 2/3.",
+                    "Training and test came from one source, with the same words and the same share of praise.",
                     True,
-                    "The F1 of blame is 0, and it counts for a third of the mean.",
+                    "A split of one source cannot show what happens in another; label some comments from there.",
                 ),
-                Option("Both are low.", False, "It is right on all the praise, which is most of the comments."),
-                Option("Both are high.", False, "The F1 of blame is 0, however rare blame is."),
+                Option("The groups were too large.", False, "Larger groups make the test at home harder, no more."),
+                Option(
+                    "It learnt its training comments by heart.",
+                    False,
+                    "The split has ruled that out for alike texts, and still its words and its prior are local.",
+                ),
             ),
         ),
         Question(
