@@ -19,10 +19,10 @@ defaults of the classes; a peer's are its own defaults, or ours where it has the
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -236,7 +236,7 @@ def one(name: str, split_name: str, folder: Path) -> dict[str, Any]:
     score_seconds = time.process_time() - start
     table = evaluate(model, split, fitted=True, item_vectors=X).set_index("metric")
     of_users = per_user(model, split, fitted=True).set_index("user_id")["NDCG@10"]
-    of_users.to_csv(folder / f"{split_name}-{name}.csv")
+    of_users.to_csv(folder / f"{Path(split_name).name}-{name}.csv")
     row = {"model": name, "library": library, "settings": settings, "split": split_name}
     for metric in ("NDCG@10", "HR@10", "Coverage@10", "Novelty@10", "Diversity@10"):
         row[metric] = round(float(table.loc[metric, "value"]), 4)
@@ -265,21 +265,40 @@ class Memory:
 
 
 def run(only: str | None = None, splits: tuple[str, ...] = SPLITS) -> list[dict[str, Any]]:
-    """Measure everything; one dict a model and split, with how far each is above the best of three baselines."""
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        work = [(name, split) for split in splits for name in models(*load(SPLITS[0])) if only in (None, name)]
-        for name, split in tqdm(work, desc="league"):
-            command = [sys.executable, "-m", "benchmarks.league", "--one", name, split, folder]
+    """Measure everything; one dict a model and split, with how far each is above the best of three baselines.
+
+    What is measured is kept in _build/league until the code of the recommenders changes: a run that was
+    interrupted goes on where it was.
+    """
+    rows, folder = [], kept()
+    work = [(name, split) for split in splits for name in models(*load(SPLITS[0])) if only in (None, name)]
+    for name, split in tqdm(work, desc="league"):
+        file = folder / f"{Path(split).name}-{name}.json"
+        if not file.exists():
+            command = [sys.executable, "-m", "benchmarks.league", "--one", name, split, str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
             if done.returncode:
                 reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
                 print(f"{name} on {split} is left out: {reason}", file=sys.stderr)
                 continue
-            rows.append(json.loads(done.stdout.strip().splitlines()[-1]))
-        for split in splits:
-            compare(rows, split, Path(folder))
+            part = file.with_suffix(".part")
+            part.write_text(done.stdout.strip().splitlines()[-1], encoding="utf-8")
+            part.replace(file)
+        rows.append(json.loads(file.read_text(encoding="utf-8")))
+    for split in splits:
+        compare(rows, split, folder)
     return rows
+
+
+def kept() -> Path:
+    """Return the folder of what was measured with the recommenders as they are."""
+    root = Path(__file__).parents[1]
+    code = hashlib.sha256()
+    for file in sorted((root / "avrec_lib" / "recommenders").rglob("*.py")):
+        code.update(file.read_bytes())
+    folder = root / "_build" / "league" / code.hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def compare(rows: list[dict[str, Any]], split: str, folder: Path) -> None:
@@ -289,7 +308,7 @@ def compare(rows: list[dict[str, Any]], split: str, folder: Path) -> None:
     if not baselines:
         return
     best = max(baselines, key=lambda name: mine[name]["NDCG@10"])
-    ndcg = {name: pd.read_csv(folder / f"{split}-{name}.csv", dtype={"user_id": str}) for name in mine}
+    ndcg = {name: pd.read_csv(folder / f"{Path(split).name}-{name}.csv", dtype={"user_id": str}) for name in mine}
     base = ndcg[best].set_index("user_id")["NDCG@10"]
     for name, row in mine.items():
         other = ndcg[name].set_index("user_id")["NDCG@10"]
