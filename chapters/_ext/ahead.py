@@ -27,8 +27,10 @@ class PageLog(logging.LoggerAdapter):
     """Says at the head of each message which page it is about."""
 
     def process(self, message: str, details: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
-        """Put the name in front."""
-        return f"{self.extra['page']}: {message}", details
+        """Put the name in front, and the line where myst-nb tells one, which Python's own loggers do not know."""
+        line = details.pop("line", None)
+        details.pop("subtype", None)
+        return f"{self.extra['page']}{f', line {line}' if line else ''}: {message}", details
 
 
 def execute(app: Sphinx, page: str) -> None:

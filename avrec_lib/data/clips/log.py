@@ -76,7 +76,7 @@ def draw_impressions(
             keys = rng.gumbel(size=n) + (0.0 if at_random else appeal)  # Gumbel top-k: sampling without replacement
             keys[~free | (uploaded > start)] = -np.inf
             shown = np.argpartition(-keys, SLATE)[:SLATE]
-            shown = shown[np.argsort(-keys[shown])]  # the policy puts what it prefers on top
+            shown = shown[np.argsort(-keys[shown])]  # in the order of the keys: lots with weights, so hardly by quality
             free[shown] = False
             parts.append((u, session_id, start, at_random, shown))
             session_id += 1
