@@ -104,7 +104,7 @@ def expected_metrics(share: ArrayLike, n_negatives: int, k: int = 10) -> dict[st
         p, the chance that one drawn item stands before the wanted one.
     """
     rank = np.arange(1, min(k, n_negatives + 1) + 1)  # (k,)
-    chance = scipy.stats.binom.pmf(rank - 1, n_negatives, np.asarray(share)[:, None])  # (B, k)
+    chance = np.asarray(scipy.stats.binom.pmf(rank - 1, n_negatives, np.asarray(share)[:, None]))  # (B, k)
     return {f"HR@{k}": chance.sum(axis=1), f"NDCG@{k}": chance @ (1 / np.log2(rank + 1))}
 
 

@@ -130,11 +130,11 @@ def test_with_one_negative_the_expected_hit_rate_at_1_is_the_auc(fitted):
 def test_the_closed_form_is_the_mean_of_many_draws(fitted, popular):
     model, split = fitted
     expected = sampled_per_user(model, split, 12, k=3, popular=popular, seed=None)
-    draws = [sampled_per_user(model, split, 12, k=3, popular=popular, seed=seed) for seed in range(400)]
+    draws = [sampled_per_user(model, split, 12, k=3, popular=popular, seed=seed) for seed in range(150)]
     for metric in ("HR@3", "NDCG@3"):
         mean = np.mean([one[metric] for one in draws], axis=0)
-        np.testing.assert_allclose(mean, expected[metric], atol=0.11)  # 4 standard errors of one user at most
-        assert mean.mean() == pytest.approx(expected[metric].mean(), abs=0.005)
+        np.testing.assert_allclose(mean, expected[metric], atol=0.17)  # 4 standard errors of one user at most
+        assert mean.mean() == pytest.approx(expected[metric].mean(), abs=0.01)
 
 
 def test_the_rank_among_all_is_kept_when_every_other_item_is_met_once():

@@ -95,7 +95,7 @@ def fit_choice(z: Floats, wanted: NDArray[np.int64], barred: NDArray[np.bool_], 
 
     The function is concave, so there is one best w, and L-BFGS finds it. Without the bound, of two
     parts that say nearly the same the worse one is given a negative weight, to sharpen the better
-    one on these very rows; it does not hold on others.
+    one on these very rows; it need not hold on others.
 
     Parameters
     ----------
