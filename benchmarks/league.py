@@ -12,7 +12,7 @@ defaults of the classes; a peer's are its own defaults, or ours where it has the
 
     python -m benchmarks league                   # recorded; about forty minutes on two cores
     python -m benchmarks.league --only EASE       # one model on all splits, printed only
-    python -m benchmarks.league --split "last out"
+    python -m benchmarks.league --split "last out" --record     # one split; recorded with whatever else was measured
     python -m benchmarks.league --ratings FILE    # on another table too, such as MovieLens-1M's ratings.dat
 """
 
@@ -264,17 +264,21 @@ class Memory:
         self._thread.join()
 
 
-def run(only: str | None = None, splits: tuple[str, ...] = SPLITS) -> list[dict[str, Any]]:
+def run(
+    only: list[str] | None = None, splits: tuple[str, ...] = SPLITS, *, measured_only: bool = False
+) -> list[dict[str, Any]]:
     """Measure everything; one dict a model and split, with how far each is above the best of three baselines.
 
     What is measured is kept in _build/league until the code of the recommenders changes: a run that was
     interrupted goes on where it was.
     """
     rows, folder = [], kept()
-    work = [(name, split) for split in splits for name in models(*load(SPLITS[0])) if only in (None, name)]
+    work = [(name, split) for split in splits for name in models(*load(SPLITS[0])) if only is None or name in only]
     for name, split in tqdm(work, desc="league"):
         file = folder / f"{Path(split).name}-{name}.json"
         if not file.exists():
+            if measured_only:
+                continue
             command = [sys.executable, "-m", "benchmarks.league", "--one", name, split, str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
             if done.returncode:
@@ -327,17 +331,23 @@ def bootstrap_difference(difference: np.ndarray, n_boot: int = 2000) -> tuple[fl
 def main() -> None:
     """Print the table, or measure one model for the process that asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="the name of one model")
-    parser.add_argument("--split", help="one of the splits", choices=SPLITS)
+    parser.add_argument("--only", nargs="+", help="the names of some models")
+    parser.add_argument("--split", nargs="+", help="some of the splits", choices=SPLITS)
+    parser.add_argument(
+        "--record", action="store_true", help="write what was ever measured with this code for Appendix D"
+    )
     parser.add_argument("--ratings", help="a MovieLens file of ratings, for a split of its own")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.one:
         print(json.dumps(one(wanted.one[0], wanted.one[1], Path(wanted.one[2]))))
         return
-    splits = (wanted.split,) if wanted.split else SPLITS
-    splits = (*splits, wanted.ratings) if wanted.ratings else splits
+    splits = tuple(wanted.split or SPLITS) + ((wanted.ratings,) if wanted.ratings else ())
     print(pd.DataFrame(run(wanted.only, splits)).to_string(index=False))
+    if wanted.record:
+        from benchmarks.__main__ import record
+
+        print(record("league", run(measured_only=True), PACKAGES))
 
 
 if __name__ == "__main__":

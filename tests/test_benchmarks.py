@@ -154,3 +154,15 @@ def test_the_recorded_table_of_content_has_ours_below_the_peer_of_every_pair():
         assert 1 / 3 < ratio / row["speed_up"] < 3  # not equal: the median of ratios is no ratio of medians
     assert max(len(row["settings"]) for row in rows) <= 50  # a page cuts off what is longer
     assert {row["unit"].split("/")[0] for row in rows} == {"texts", "pictures", "s of sound", "s of film"}
+
+
+def test_the_benchmark_of_retrieval_finds_all_with_a_flat_index_and_no_less_with_more_effort():
+    retrieval = importlib.import_module("benchmarks.retrieval")
+    recalls: dict[str, list[float]] = {}
+    for row in retrieval.run((2000,), 20):
+        recalls.setdefault(row["index"], []).append(row["recall"])
+    assert recalls["flat"] == [1]
+    for kind in ("ivf", "hnsw"):
+        assert len(recalls[kind]) == len(retrieval.EFFORTS[kind])
+        assert recalls[kind] == sorted(recalls[kind])
+        assert recalls[kind][0] < recalls[kind][-1]  # some effort was lacking

@@ -93,9 +93,9 @@ def fit_choice(z: Floats, wanted: NDArray[np.int64], barred: NDArray[np.bool_], 
 
     maximise over w ≥ 0:   (1/B) Σ_b [ w·z_{b, wanted} − log Σ_{i not barred} exp(w·z_bi) ] − η ‖w‖² / 2
 
-    The function is concave, so there is one best w, and L-BFGS finds it. Without the bound, of two
-    parts that say nearly the same the worse one is given a negative weight, to sharpen the better
-    one on these very rows; it need not hold on others.
+    The likelihood is concave and the penalty makes the best w unique, so L-BFGS finds it. Without the
+    bound, of two parts that say nearly the same the worse one may get a negative weight, to sharpen
+    the better one on these very rows; it need not hold on others.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier, is_regressor
 
-from avrec_lib.data import Interactions
+from avrec_lib.data import Interactions, last_fraction, random_k_fold
 from avrec_lib.recommenders.base import RatingModel, Recommender
 from avrec_lib.recommenders.similarity import Vectors
 from avrec_lib.recommenders.supervised.pair_features import Floats, Ints, PairFeatures
@@ -21,8 +21,10 @@ class SupervisedRanker(Recommender):
 
     The training rows are the positives. A table holds no negatives, so for each positive some items
     that the user has not met are drawn, uniformly; the probability is then that of a drawn pair, not
-    of the world, but it orders the same way. Positives see features without their own row, see
-    `PairFeatures`. Source: article, section 5.1; for the sampling, Rendle et al. (2009).
+    of the world. What may describe a positive is the point. The features come from each user's
+    earlier four fifths of the rows, the positives are the last fifth (`training_pairs`), so that a training
+    pair is in the position in which a new pair will be; the finished model sees the features of all
+    rows. Source: article, section 5.1; for the sampling, Rendle et al. (2009).
 
     Cold user: the item features decide. Cold item: scored like any other. Where no item is left to
     draw (everybody met everything), the number of training rows of each item.
@@ -70,15 +72,23 @@ class SupervisedRanker(Recommender):
 
     def _fit(self, train: Interactions) -> None:
         self.features = PairFeatures(train, self.item_vectors)
-        R = train.matrix()  # sorted by user and item, so that the order of the rows does not matter
-        users, items = np.repeat(np.arange(train.n_users), np.diff(R.indptr)), R.indices.astype(np.int64)
-        others = unmet_items(R.indptr, items, train.n_items, users, self.n_negatives, np.random.default_rng(self.seed))
-        self._counts = np.bincount(items, minlength=train.n_items).astype(np.float64)
+        R = train.matrix()
+        self._counts = np.bincount(train.items, minlength=train.n_items).astype(np.float64)
+        users, items, earlier, _ = training_pairs(train, self.item_vectors)
+        describe = earlier or self.features
+        others = unmet_items(
+            R.indptr,
+            R.indices.astype(np.int64),
+            train.n_items,
+            users,
+            self.n_negatives,
+            np.random.default_rng(self.seed),
+        )
         self.fitted = None
         if len(others[0]):
-            X = np.concatenate([self.features.of(users, items, without_itself=True), self.features.of(*others)])
-            y = np.arange(len(X)) < len(users)
-            self.fitted = clone(self.classifier).fit(X, y)
+            pairs = [describe.of(users, items, without_itself=earlier is None), describe.of(*others)]
+            y = np.arange(len(pairs[0]) + len(pairs[1])) < len(users)
+            self.fitted = clone(self.classifier).fit(np.concatenate(pairs), y)
 
     def _score(self, users: NDArray[np.int64]) -> Floats:
         if self.fitted is None:
@@ -89,7 +99,8 @@ class SupervisedRanker(Recommender):
 class SupervisedRater(RatingModel):
     """Predict the rating itself by a regressor: E[r_ui | features of the pair].
 
-    Trained on the training rows, each seen without itself. Source: article, section 5.1.
+    Trained on each user's last fifth of the training rows, described by the earlier ones, as in
+    `SupervisedRanker`. Source: article, section 5.1.
 
     Cold user or item: the overall mean and what the other one's features say.
 
@@ -117,10 +128,9 @@ class SupervisedRater(RatingModel):
 
     def _fit(self, train: Interactions) -> None:
         self.features = PairFeatures(train, self.item_vectors)
-        R = train.matrix()
-        users, items = np.repeat(np.arange(train.n_users), np.diff(R.indptr)), R.indices.astype(np.int64)
-        X = self.features.of(users, items, without_itself=True)
-        self.fitted = clone(self.regressor).fit(X, R.data.astype(np.float64))
+        users, items, earlier, ratings = training_pairs(train, self.item_vectors)
+        X = (earlier or self.features).of(users, items, without_itself=earlier is None)
+        self.fitted = clone(self.regressor).fit(X, ratings)
 
     def _predict(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> Floats:
         if not len(users):
@@ -129,6 +139,22 @@ class SupervisedRater(RatingModel):
 
     def _score(self, users: NDArray[np.int64]) -> Floats:
         return _of_all_items(users, self.train.n_items, self._predict)
+
+
+def training_pairs(train: Interactions, item_vectors: Vectors | None) -> tuple[Ints, Ints, PairFeatures | None, Floats]:
+    """Return pairs to learn from, sorted by user and item, what describes them, and their values.
+
+    The pairs are the last fifth of each user's rows (a random fifth where there are no times), described
+    by the rest. Where no user has two rows nothing can be held out: then all rows are pairs, and the
+    description is None.
+    """
+    earlier, asked = None, train
+    if np.bincount(train.users).max() >= 2:
+        split = last_fraction(train) if train.timestamps is not None else random_k_fold(train, min(5, len(train)))[0]
+        earlier, asked = PairFeatures(split.train, item_vectors), split.test
+    order = np.lexsort((asked.items, asked.users))
+    users, items = asked.users[order].astype(np.int64), asked.items[order].astype(np.int64)
+    return users, items, earlier, asked.values[order].astype(np.float64)
 
 
 def unmet_items(

@@ -1,8 +1,10 @@
 """What a table can tell a classifier about a user and an item: features of the one, of the other, and of both.
 
 Page 5.1.4. A training pair must not see itself: an item that one user rated would have that very rating
-as its mean, and the classifier would learn to read the answer off the question. So the features of
-training pairs are computed without the pair's own row (leave one out), those of all other pairs with all rows.
+as its mean, and the classifier would learn to read the answer off the question. Leaving the pair's own
+row out of the counts is not enough for a tree: a pair that was met then shows an item with one row less
+than all others do, and the tree reads the answer off that. So the models describe the later rows by the
+earlier ones (`models.training_pairs`); to leave one out is here for page 5.1.4 and for tiny tables.
 """
 
 from __future__ import annotations

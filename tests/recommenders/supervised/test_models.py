@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from avrec_lib.data import Interactions
+from avrec_lib.data import Interactions, last_fraction, random_k_fold
 from avrec_lib.evaluation import auc
 from avrec_lib.recommenders import Popularity
 from avrec_lib.recommenders.supervised import PairFeatures, SupervisedRanker, SupervisedRater
@@ -31,15 +31,39 @@ def taste_table(seed=0, n_users=60, n_items=30):
 TRAIN, KINDS = taste_table()
 
 
-def test_it_is_the_classifier_on_positives_and_drawn_items():
-    model = SupervisedRanker(LogisticRegression(), KINDS, n_negatives=2, seed=3).fit(TRAIN)
-    R, features = TRAIN.matrix(), PairFeatures(TRAIN, KINDS)
-    u, i = np.repeat(np.arange(TRAIN.n_users), np.diff(R.indptr)), R.indices.astype(np.int64)
-    v, j = unmet_items(R.indptr, i, TRAIN.n_items, u, 2, np.random.default_rng(3))
-    X = np.concatenate([features.of(u, i, without_itself=True), features.of(v, j)])
-    by_hand = LogisticRegression().fit(X, np.repeat([1, 0], [len(u), len(v)]))
-    expected = by_hand.predict_proba(features.of(np.full(30, 4), np.arange(30)))[:, 1]
+def by_hand(train, seed, n_negatives):
+    """Return the pairs and their labels: the later fifth described by the rest, and items drawn among the unmet."""
+    split = last_fraction(train) if train.timestamps is not None else random_k_fold(train, 5)[0]
+    features, R = PairFeatures(split.train, KINDS), train.matrix()
+    order = np.lexsort((split.test.items, split.test.users))
+    u, i = split.test.users[order].astype(np.int64), split.test.items[order].astype(np.int64)
+    rng = np.random.default_rng(seed)
+    v, j = unmet_items(R.indptr, R.indices.astype(np.int64), train.n_items, u, n_negatives, rng)
+    X = np.concatenate([features.of(u, i), features.of(v, j)])
+    return X, np.repeat([1, 0], [len(u), len(v)]), split.test.values[order]
+
+
+@pytest.mark.parametrize("with_times", [True, False])
+def test_it_is_the_classifier_on_later_rows_and_drawn_items(with_times):
+    times = np.arange(len(TRAIN))[::-1].copy() if with_times else None
+    train = Interactions(TRAIN.users, TRAIN.items, TRAIN.values, times, TRAIN.user_ids, TRAIN.item_ids)
+    model = SupervisedRanker(LogisticRegression(), KINDS, n_negatives=2, seed=3).fit(train)
+    X, y, _ = by_hand(train, 3, 2)
+    new = PairFeatures(train, KINDS).of(np.full(30, 4), np.arange(30))
+    expected = LogisticRegression().fit(X, y).predict_proba(new)[:, 1]
     np.testing.assert_allclose(model.score([4])[0], expected, rtol=1e-5)
+
+
+def test_where_nobody_has_two_rows_each_is_described_without_itself():
+    one_each = Interactions.from_frame(
+        pd.DataFrame({"user_id": range(9), "item_id": [0, 1, 2] * 3, "rating": [1, 5, 3] * 3})
+    )
+    model = SupervisedRater(LinearRegression()).fit(one_each)
+    features = PairFeatures(one_each)
+    u, i = one_each.users.astype(np.int64), one_each.items.astype(np.int64)
+    fitted = LinearRegression().fit(features.of(u, i, without_itself=True), one_each.values)
+    expected = np.clip(fitted.predict(features.of(u, i)), 1, 5)
+    np.testing.assert_allclose(model.predict(u, i), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -64,19 +88,17 @@ def test_unmet_items_of_the_users_kind_stand_above_the_others(classifier):
             found.append(auc(relevant[free], scores[user][free]))
         return np.mean(found)
 
-    assert mean_auc(SupervisedRanker(classifier, KINDS)) > max(0.75, mean_auc(Popularity()) + 0.1)
+    assert mean_auc(SupervisedRanker(classifier, KINDS)) > max(0.72, mean_auc(Popularity()) + 0.1)
 
 
-def test_the_rater_is_the_regressor_on_rows_without_themselves():
+def test_the_rater_is_the_regressor_on_later_rows_described_by_earlier_ones():
     model = SupervisedRater(LinearRegression(), KINDS).fit(TRAIN)
-    R, features = TRAIN.matrix(), PairFeatures(TRAIN, KINDS)
-    u, i = np.repeat(np.arange(TRAIN.n_users), np.diff(R.indptr)), R.indices.astype(np.int64)
-    by_hand = LinearRegression().fit(features.of(u, i, without_itself=True), R.data)
-    expected = np.clip(by_hand.predict(features.of(u[:9], i[:9])), TRAIN.values.min(), TRAIN.values.max())
-    np.testing.assert_allclose(model.predict(u[:9], i[:9]), expected, rtol=1e-5)
-    np.testing.assert_allclose(
-        model.predict(u[:9], i[:9]), np.clip(model.score(u[:9])[np.arange(9), i[:9]], 2.5, 4), 1e-5
-    )
+    X, y, ratings = by_hand(TRAIN, 0, 1)
+    fitted = LinearRegression().fit(X[y == 1], ratings)
+    u, i = TRAIN.users[:9].astype(np.int64), TRAIN.items[:9].astype(np.int64)
+    expected = np.clip(fitted.predict(PairFeatures(TRAIN, KINDS).of(u, i)), TRAIN.values.min(), TRAIN.values.max())
+    np.testing.assert_allclose(model.predict(u, i), expected, rtol=1e-5)
+    np.testing.assert_allclose(model.predict(u, i), np.clip(model.score(u)[np.arange(9), i], 2.5, 4), 1e-5)
 
 
 def test_a_forest_learns_ratings():
