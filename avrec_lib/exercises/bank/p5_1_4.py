@@ -256,8 +256,9 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A film has 100 viewers. Left out of its own column, each of its positives has the count 99. A tree asks "
-            "only for the count, and no other film has 99 or 100. Which probability will the film get tomorrow?",
+            "A film has 100 viewers. Left out of its own column, each of its positives has the count 99. A tree, grown "
+            "as far as it goes, asks only for the count, and no other film has 99, 100 or 101. Which probability will "
+            "the film get tomorrow?",
             (
                 Option("About that of other films with some 100 viewers.", False, "The tree can tell 99 from 100."),
                 Option("1, because it is popular.", False, "That is what it says at a count of 99."),

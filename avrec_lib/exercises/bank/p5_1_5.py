@@ -225,7 +225,11 @@ QUIZ = Quiz(
             "A chain that runs backward scores about as well as one that runs forward, and a shuffled one far worse. "
             "What does the data reward?",
             (
-                Option("The direction of time.", False, "No direction is shown: the interval between forward and backward holds 0."),
+                Option(
+                    "The direction of time.",
+                    False,
+                    "No direction is shown: the interval between forward and backward holds 0.",
+                ),
                 Option(
                     "Nearness: which films stand side by side.",
                     True,

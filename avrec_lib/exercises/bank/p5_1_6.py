@@ -274,15 +274,18 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "Recall at 200 candidates is 0.72, and the ranker's hit rate at 10 is 0.18. What do you improve first?",
+            "Recall at 200 candidates is 0.72. The ranker's hit rate at 10 is 0.18 on these candidates, and 0.19 "
+            "where it looks at every item. What do you improve first?",
             (
                 Option(
                     "Retrieval: more candidates.",
                     False,
-                    "The ranker finds a quarter of what it is given; more of it is not what it lacks.",
+                    "Even with every item as a candidate this ranker finds hardly more.",
                 ),
                 Option(
-                    "The ranker.", True, "It is far from its ceiling: three of four films that it is given it misses."
+                    "The ranker.",
+                    True,
+                    "It loses little by retrieval, and misses three of four films that it is given.",
                 ),
                 Option("Re-ranking.", False, "It trades accuracy for something else; it seldom adds any."),
             ),

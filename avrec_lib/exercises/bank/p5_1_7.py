@@ -235,9 +235,11 @@ QUIZ = Quiz(
             "Twenty fits of one model differ in the seed. The best of them on the test ratings beats seed 0, and the "
             "paired interval leaves out zero. What may be concluded?",
             (
-                Option("That seed is better.", False, "The best of twenty equals is ahead of most of them."),
                 Option(
-                    "Nothing yet: the interval does not know that there were twenty looks.",
+                    "That seed is better, by that much.", False, "Perhaps better, but the best of twenty is lucky too."
+                ),
+                Option(
+                    "Less than the interval says: it does not know that there were twenty looks.",
                     True,
                     "It covers the chance of having met these people, for a pair named beforehand.",
                 ),

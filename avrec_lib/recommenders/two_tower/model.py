@@ -196,12 +196,13 @@ class _Towers(nn.Module):
         owner = torch.repeat_interleave(torch.arange(len(users), device=users.device), lengths)  # (N,)
         rows = torch.arange(len(owner), device=users.device) - (offsets - self.starts[users])[owner]
         items = self.met[rows]
-        kept = torch.ones(len(items), device=users.device)
         if without is not None:
             chance = torch.rand(len(users)).to(users.device)[owner]
-            kept = ((torch.rand(len(items)).to(users.device) < chance) & (items != without[owner])).float()
-        n = torch.zeros(len(users), device=users.device).index_add_(0, owner, kept)
-        sums = functional.embedding_bag(items, self.sum.weight, offsets, mode="sum", per_sample_weights=kept)  # (B, d)
+            kept = (torch.rand(len(items)).to(users.device) < chance) & (items != without[owner])
+            items, lengths = items[kept], torch.bincount(owner[kept], minlength=len(users))
+            offsets = torch.cumsum(lengths, 0) - lengths
+        n = lengths.to(self.sum.weight.dtype)
+        sums = functional.embedding_bag(items, self.sum.weight, offsets, mode="sum")  # (B, d)
         return functional.normalize(self.user(users) + sums / n.clamp(min=1).sqrt()[:, None], dim=1)
 
     def of_items(self, items: Tensor) -> Tensor:
