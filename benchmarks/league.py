@@ -53,6 +53,7 @@ from avrec_lib.recommenders import (
     EASE,
     ContentRecommender,
     DPPReranker,
+    FadingChain,
     FeatureAugmentedEASE,
     ImplicitALS,
     ItemKNN,
@@ -194,6 +195,7 @@ def models(split: Split, X: Vectors) -> dict[str, tuple[str, str, Callable[[], R
         "SupervisedRanker, boosting": ("the same features", lambda: SupervisedRanker(boosting, X)),
         "FactorizationMachine": ("BPR, 32 factors", lambda: FactorizationMachine(X)),
         "MarkovChain": ("first order", MarkovChain),
+        "FadingChain": ("the last 10 items, γ = .7", FadingChain),
         "FPMC": ("BPR, 32 factors", FPMC),
         "GRU4Rec": ("full softmax", GRU4Rec),
         "Caser": ("full softmax", Caser),
@@ -204,6 +206,7 @@ def models(split: Split, X: Vectors) -> dict[str, tuple[str, str, Callable[[], R
         "SwitchingHybrid": ("Popularity below 20 rows, EASE above", lambda: SwitchingHybrid(Popularity(), EASE())),
         "FeatureAugmentedEASE": ("the items' vectors weigh 10", lambda: FeatureAugmentedEASE(X)),
         "StackedHybrid": ("EASE, MarkovChain", lambda: StackedHybrid(stack)),
+        "StackedHybrid, fading": ("EASE, FadingChain", lambda: StackedHybrid([EASE(), FadingChain()])),
         "StackedHybrid, deep": (
             "EASE, MarkovChain, GRU4Rec, Caser",
             lambda: StackedHybrid([*stack, GRU4Rec(), Caser()]),

@@ -3,6 +3,7 @@
 from avrec_lib.recommenders.base import NotFittedError, RatingModel, Recommender, recommend, similar_items, top_k
 from avrec_lib.recommenders.content import ContentRecommender
 from avrec_lib.recommenders.ease import EASE
+from avrec_lib.recommenders.fading import FadingChain
 from avrec_lib.recommenders.hybrid import FeatureAugmentedEASE, StackedHybrid, SwitchingHybrid, WeightedHybrid
 from avrec_lib.recommenders.markov import MarkovChain
 from avrec_lib.recommenders.matrix_factorization import (
@@ -24,6 +25,7 @@ __all__ = [
     "CalibratedReranker",
     "ContentRecommender",
     "DPPReranker",
+    "FadingChain",
     "FeatureAugmentedEASE",
     "ImplicitALS",
     "ItemKNN",

@@ -56,12 +56,10 @@ class MarkovChain(Recommender):
         needed_times(train, type(self).__name__)
         order = order_in_time(train)
         users, items = train.users[order], train.items[order].astype(np.int64)
-        same = users[1:] == users[:-1]  # a step is inside one user's rows
-        pairs = (items[:-1][same], items[1:][same])
-        shape = (train.n_items, train.n_items)
-        self.steps = sp.coo_array((np.ones(same.sum()), pairs), shape=shape).tocsr()  # adds repeated steps
+        self.steps = count_steps(users, items, train.n_items)
+        is_last = np.append(users[1:] != users[:-1], True)  # (n,)
         self.last = np.full(train.n_users, -1, dtype=np.int64)
-        self.last[users[np.append(~same, True)]] = items[np.append(~same, True)]
+        self.last[users[is_last]] = items[is_last]
         self._share = item_counts(train).astype(np.float64) / len(train)  # π
 
     def _score(self, users: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -72,3 +70,16 @@ class MarkovChain(Recommender):
         total = counts.sum(axis=1, keepdims=True)
         scores: NDArray[np.float64] = (counts + self.prior * self._share) / (total + self.prior)  # (B, n_items)
         return scores
+
+
+def count_steps(users: NDArray[np.integer], items: NDArray[np.integer], n_items: int) -> sp.csr_array:
+    """Count how often each item came next after each, CSR, float64, shape (n_items, n_items): the n_ji.
+
+    Parameters
+    ----------
+    users, items : int arrays, shape (n,)
+        The rows, one user after the other, each user's in the order of time (`order_in_time`).
+    """
+    same = users[1:] == users[:-1]  # a step is inside one user's rows
+    steps = sp.coo_array((np.ones(same.sum()), (items[:-1][same], items[1:][same])), shape=(n_items, n_items))
+    return sp.csr_array(steps.tocsr())  # adds repeated steps
