@@ -7,7 +7,7 @@ replacement, each with a chance in proportion to its weight, and the rank in the
     R' = 1 + Binomial(n, p),   p = weight of the items ahead / weight of all the others,
 
 which for equal weights is p = (R − 1) / (N − 1). Expectations follow without drawing anything.
-Source: Krichene and Rendle (2020), section 4, for equal weights.
+Source: Krichene and Rendle (2020), for equal weights.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Caser(NeuralSequential):
 
     A horizontal filter finds a short run of items wherever it stands in the picture (the maximum
     forgets where); a vertical one weighs the items by how long ago they were. Source: Tang and Wang
-    (2018), section 3. There w_j is a table of its own; here its first half is the item's vector e_j.
+    (2018). There w_j is a table of its own; here its first half is the item's vector e_j.
     The paper steps a window of L items along each history. The same is computed here at once for all
     positions: a convolution along the history, and the maximum of its last L − h + 1 outputs.
 
