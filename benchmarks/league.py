@@ -68,6 +68,7 @@ from avrec_lib.recommenders import (
 
 PACKAGES = ("numpy", "scipy", "numba", "torch", "scikit-learn", "implicit", "cornac", "scikit-surprise")
 SPLITS = ("last out", "last fifth", "clips, last fifth")
+COUNTS = "StackedHybrid, fading"
 LONGEST = 1200  # seconds a model may take
 Vectors = np.ndarray
 
@@ -271,7 +272,7 @@ class Memory:
 def run(
     only: list[str] | None = None, splits: tuple[str, ...] = SPLITS, *, measured_only: bool = False
 ) -> list[dict[str, Any]]:
-    """Measure everything; one dict a model and split, with how far each is above the best of three baselines.
+    """Measure everything; one dict a model and split, with how far each is above others (`compare`).
 
     What is measured is kept in _build/league until the code of the recommenders changes: a run that was
     interrupted goes on where it was.
@@ -314,18 +315,28 @@ def kept() -> Path:
 
 
 def compare(rows: list[dict[str, Any]], split: str, folder: Path) -> None:
-    """Add to each row of a split the paired difference of its NDCG@10 to the best baseline's, with its interval."""
+    """Add to each row of a split the paired differences of its NDCG@10, with their intervals.
+
+    `gain` is over the best of three baselines, `over_counts` over the best that needs no training: EASE stacked
+    with the fading chain.
+    """
     mine = {row["model"]: row for row in rows if row["split"] == split}
     baselines = [name for name in ("ImplicitALS", "EASE", "MarkovChain") if name in mine]
-    if not baselines:
-        return
-    best = max(baselines, key=lambda name: mine[name]["NDCG@10"])
-    ndcg = {name: pd.read_csv(folder / f"{Path(split).name}-{name}.csv", dtype={"user_id": str}) for name in mine}
-    base = ndcg[best].set_index("user_id")["NDCG@10"]
+    ndcg = {
+        name: pd.read_csv(folder / f"{Path(split).name}-{name}.csv", dtype={"user_id": str}).set_index("user_id")[
+            "NDCG@10"
+        ]
+        for name in mine
+    }
+    references = {"over_counts": COUNTS} if COUNTS in mine else {}
+    if baselines:
+        references["gain"] = max(baselines, key=lambda name: mine[name]["NDCG@10"])
     for name, row in mine.items():
-        other = ndcg[name].set_index("user_id")["NDCG@10"]
-        gain = bootstrap_difference((other - base).dropna().to_numpy())
-        row |= {"above": best, "gain": round(gain[0], 4), "gain_low": round(gain[1], 4), "gain_high": round(gain[2], 4)}
+        for key, reference in references.items():
+            found = bootstrap_difference((ndcg[name] - ndcg[reference]).dropna().to_numpy())
+            row |= dict(zip((key, f"{key}_low", f"{key}_high"), (round(x, 4) for x in found), strict=True))
+        if baselines:
+            row["above"] = references["gain"]
 
 
 def bootstrap_difference(difference: np.ndarray, n_boot: int = 2000) -> tuple[float, float, float]:
