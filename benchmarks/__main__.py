@@ -3,6 +3,7 @@
 python -m benchmarks            # what make bench calls; about ten minutes on two cores
 python -m benchmarks lists      # one of them
 python -m benchmarks league     # the longest, about forty minutes, is run only when it is named
+python -m benchmarks costs      # so is this one: ten minutes on two cores that do nothing else
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 NAMES = ("explicit", "bayesian", "implicit_feedback", "lists", "content", "behaviour", "retrieval")
-LONG = ("league",)  # only when it is named
+LONG = ("league", "costs")  # only when they are named
 PACKAGES = ("numpy", "scipy", "numba", "implicit", "scikit-surprise", "myfm")  # of a benchmark that names none itself
 FOLDER = Path(__file__).parents[1] / "data" / "benchmarks"
 

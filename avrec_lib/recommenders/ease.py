@@ -22,8 +22,8 @@ class EASE(Recommender):
     P = (XᵀX + λI)⁻¹,   B = I − P diag(1 / diag P),   that is,   B_ij = −P_ij / P_jj for i ≠ j
 
     Source: Steck (2019), "Embarrassingly Shallow Autoencoders for Sparse Data", equation 8. One
-    inversion of an n × n matrix, n = n_items: time O(n³) and three n × n tables in memory, so some
-    ten thousand items at most.
+    inversion of an n × n matrix, n = n_items: time O(n³) and, at the highest, some five n × n tables in memory, so
+    ten thousand items or little more.
 
     Cold user, or one whose items never occur with others: the number of training rows of each
     item. Cold item: 0, above the items that B argues against (negative scores).
