@@ -6,7 +6,10 @@ Used by every page that trains a network. Nothing here loads torch before it is 
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -48,6 +51,21 @@ def size() -> Literal["small", "full"]:
     if wanted:
         raise ValueError(f"AVREC_SIZE must be small or full, not {wanted!r}; unset it to let the machine decide.")
     return "full" if device().type == "cuda" else "small"
+
+
+@contextmanager
+def torch_threads_kept() -> Iterator[None]:
+    """Give torch, if it is loaded, back the number of threads that it had.
+
+    A parallel loop of numba tells OpenMP how many threads it wants, and torch, which shares OpenMP, takes the number
+    over. A network of small matrices then trains many times slower on a busy machine. It serves as a decorator, too.
+    """
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            sys.modules["torch"].set_num_threads(before)
 
 
 def _trial(where: torch.device) -> str | None:

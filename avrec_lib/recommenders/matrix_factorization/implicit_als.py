@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avrec_lib.data import Interactions
+from avrec_lib.device import torch_threads_kept
 from avrec_lib.recommenders.base import Recommender
 from avrec_lib.recommenders.matrix_factorization.biased import check_at_least_one, check_real, check_table
 from avrec_lib.recommenders.matrix_factorization.gram import gram
@@ -217,6 +218,7 @@ class ImplicitALS(Recommender):
         self.track_loss = track_loss
         self.progress = progress
 
+    @torch_threads_kept()
     def _fit(self, train: Interactions) -> None:
         check_table(type(self).__name__, self.n_factors, train)
         R = self._interactions(train)

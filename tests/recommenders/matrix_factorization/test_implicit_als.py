@@ -227,3 +227,14 @@ def test_the_progress_bar_is_shown_on_request(table, capsys):
     assert capsys.readouterr().err == ""
     ImplicitALS(3, progress=True).fit(table)
     assert "15/15" in capsys.readouterr().err
+
+
+def test_a_fit_leaves_torch_its_number_of_threads(table):
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        ImplicitALS(2, n_iterations=1).fit(table)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
