@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse as sp
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
@@ -17,27 +18,31 @@ from avrec_lib.recommenders.popularity import fill_silent_rows, item_counts
 from avrec_lib.recommenders.weights import Values, check_values, weigh
 
 
-def right_singular_vectors(gram: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Return the k right singular vectors of X with the largest singular values, from XᵀX.
+def right_singular_vectors(X: sp.csr_array | NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return the k right singular vectors of X with the largest singular values.
 
-    XᵀX = V Σ² Vᵀ, so they are the eigenvectors with the largest eigenvalues. Lanczos iteration finds a
-    few of many; for more than a quarter of them the full decomposition is the faster way. The sign of
-    each is chosen so that its largest entry is positive: the same table gives the same vectors everywhere.
+    XᵀX = V Σ² Vᵀ, so they are the eigenvectors of XᵀX with the largest eigenvalues. Lanczos iteration finds a
+    few of many and asks only for products with XᵀX, which is never built: its cost grows with the entries of X.
+    For more than a quarter of them the full decomposition is the faster way. The sign of each is chosen so that
+    its largest entry is positive: the same table gives the same vectors everywhere.
 
     Parameters
     ----------
-    gram : array, shape (n, n)
+    X : array or CSR, float64, shape (m, n)
     k : int, at most n
 
     Returns
     -------
     float64 array, shape (n, k), the largest singular value first
     """
-    n = len(gram)
+    n = X.shape[1]
     if k < n / 4:
+        gram = scipy.sparse.linalg.LinearOperator((n, n), matvec=lambda v: X.T @ (X @ v), dtype=np.float64)
         _, V = scipy.sparse.linalg.eigsh(gram, k, which="LA", v0=np.ones(n))  # a fixed start
     else:
-        _, V = scipy.linalg.eigh(gram, subset_by_index=(n - k, n - 1))
+        both = X.T @ X
+        table = both.toarray() if sp.issparse(both) else both
+        _, V = scipy.linalg.eigh(table, subset_by_index=(n - k, n - 1))
     V = V[:, ::-1]  # (n, k), descending
     largest = V[np.abs(V).argmax(axis=0), np.arange(k)]
     signed: NDArray[np.float64] = V * np.sign(largest)
@@ -92,7 +97,7 @@ class PureSVD(Recommender):
                 f"{train.n_items} items has; choose n_factors of at most {min(train.n_users, train.n_items)}."
             )
         X = weigh(train, self.values)  # (n_users, n_items)
-        self.Q = right_singular_vectors((X.T @ X).toarray(), self.n_factors).astype(np.float32)
+        self.Q = right_singular_vectors(X, self.n_factors).astype(np.float32)
         self._weights = X.astype(np.float32)
         self._counts = item_counts(train)
 
