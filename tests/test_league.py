@@ -63,6 +63,17 @@ def test_on_the_last_fifth_the_best_reaches_what_the_book_aims_at():
     assert max(row["NDCG@10"] for row in RECORD if row["split"] == "last fifth") >= 0.205
 
 
+def test_a_table_of_ones_own_plays_too(tmp_path):
+    """A file in MovieLens-1M's format: 30 people with 10 of 20 films each."""
+    rng = np.random.default_rng(0)
+    met = [(u, i, t) for u in range(30) for t, i in enumerate(rng.choice(20, 10, replace=False))]
+    file = tmp_path / "ratings.dat"
+    file.write_text("".join(f"{u}::{i}::4::{978300000 + t}\n" for u, i, t in met), encoding="utf-8")
+    row = league.one("FadingChain", str(file), tmp_path)
+    assert row["split"] == str(file)
+    assert 0 <= row["low"] <= row["NDCG@10"] <= row["high"] <= 1
+
+
 def test_the_difference_of_equal_models_is_nothing():
     assert league.bootstrap_difference(np.zeros(5)) == (0, 0, 0)
     mean, low, high = league.bootstrap_difference(np.random.default_rng(0).normal(1, 1, 400))
