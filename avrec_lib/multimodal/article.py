@@ -60,7 +60,7 @@ class ArticleModel(nn.Module):
         text = states.gather(1, last)[:, 0] * (length > 0)[:, None]  # (B, lstm)
         x = pictures.permute(0, 3, 1, 2).float() / 255  # (B, 3, S, S)
         for convolution in self.look:
-            x = functional.relu(functional.max_pool2d(convolution(x), 2))  # half as high and wide; ReLU first is the same
+            x = functional.relu(functional.max_pool2d(convolution(x), 2))  # half as high and wide; ReLU may come first
         sound = self.hear(frames)[0][:, -1]  # (B, lstm)
         return text, x.mean(dim=(2, 3)), sound
 
