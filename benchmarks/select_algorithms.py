@@ -16,7 +16,7 @@ Afterwards the defaults and the best settings are fitted to the whole training t
 compared with the test table. The largest of many noisy numbers is too large: `validation_gain` beside
 `test_gain`, which has its interval, shows how much of what the search found was luck.
 
-    python -m benchmarks.select_algorithms --record                    # all; about twenty minutes on a free core
+    python -m benchmarks.select_algorithms --record                    # all; about forty minutes on a free core
     python -m benchmarks.select_algorithms --only EASE GRU4Rec         # some models, printed only
     python -m benchmarks.select_algorithms --split "last fifth"        # the other question, without the networks
 
@@ -56,7 +56,7 @@ from benchmarks.league import kept, load
 from benchmarks.select_implicit import mean_ndcg
 
 OUTPUT = Path(__file__).parents[1] / "data" / "benchmarks" / "selection_algorithms.json"
-TRIALS, SECONDS, SEED = 30, 60.0, 0
+TRIALS, SECONDS, SEED = 30, 150.0, 0
 CUTS: dict[str, Callable[..., Split]] = {"last out": leave_last_out, "last fifth": last_fraction}
 HOW = ("epochs", "lr", "weight_decay")  # what `Training` holds
 Space = dict[str, BaseDistribution]
