@@ -149,11 +149,11 @@ class PeerALS:
 
         R = train.matrix()
         matrix = sp.csr_matrix((np.ones_like(R.data), R.indices, R.indptr), shape=R.shape)
-        self.model = AlternatingLeastSquares(
-            FACTORS, 1.0, 1.25, iterations=ITERATIONS, num_threads=THREADS, random_state=0
-        )
         with warnings.catch_warnings(), threadpool_limits(1, "blas"):  # its own threads are enough, it says
             warnings.simplefilter("ignore")
+            self.model = AlternatingLeastSquares(
+                FACTORS, 1.0, 1.25, iterations=ITERATIONS, num_threads=THREADS, random_state=0
+            )
             self.model.fit(matrix, show_progress=False)
 
     def score(self, users: np.ndarray) -> np.ndarray:
@@ -276,7 +276,10 @@ THEORY: dict[str, tuple[str, Callable[[Counts, Counts], float]]] = {
     "ItemKNN": ("Σ n_u² for the products, n² to choose from", lambda n_u, n_i: n_u @ n_u + PASSES * len(n_i) ** 2),
     "UserKNN": ("Σ n_i² for the products, m² to choose from", lambda n_u, n_i: n_i @ n_i + PASSES * len(n_u) ** 2),
     "EASE": ("n³ to invert, Σ n_u² before", lambda n_u, n_i: n_u @ n_u + len(n_i) ** 3),
-    "PureSVD": ("Σ n_u² for the Gram matrix, n² f after", lambda n_u, n_i: n_u @ n_u + 3 * FACTORS * len(n_i) ** 2),
+    "PureSVD": (
+        "nnz f for some 3 f products with the table, n f² between them",
+        lambda n_u, n_i: 3 * FACTORS * 2 * n_u.sum() + len(n_i) * (3 * FACTORS) ** 2,
+    ),
     "ImplicitALS": ("nnz f + (m + n) f²", _als),
     "AlternatingLeastSquares": ("nnz f + (m + n) f²", _als),
     "Spark ALS": ("nnz f² + (m + n) f³", _exact_als),
