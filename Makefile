@@ -51,5 +51,5 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; } \
 	  || { echo "$(PYTHON) can make no virtual environment. On Debian or Ubuntu: apt install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --upgrade pip
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[book,content,behaviour,algorithms,test,bench,tensorflow$(SPARK)]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[book,content,behaviour,algorithms,project,test,bench,tensorflow$(SPARK)]'
 	@touch $@

@@ -21,7 +21,17 @@ from pathlib import Path
 
 import pandas as pd
 
-NAMES = ("explicit", "bayesian", "implicit_feedback", "lists", "content", "behaviour", "retrieval", "multimodal")
+NAMES = (
+    "explicit",
+    "bayesian",
+    "implicit_feedback",
+    "lists",
+    "content",
+    "behaviour",
+    "retrieval",
+    "multimodal",
+    "serving",
+)
 LONG = ("league", "costs")  # only when they are named
 PACKAGES = ("numpy", "scipy", "numba", "implicit", "scikit-surprise", "myfm")  # of a benchmark that names none itself
 FOLDER = Path(__file__).parents[1] / "data" / "benchmarks"

@@ -15,19 +15,22 @@ from torch.nn import functional
 
 from avrec_lib.nn.attention_torch import MultiHeadAttention, masked_softmax
 
-Way = Literal["concat", "gated", "attention"]
+Way = Literal["sum", "concat", "gated", "attention"]
 
 
 class Join(nn.Module):
     """Turn S vectors of one clip, x_1 … x_S, into one, g, of length d.
 
+    sum:        g = Σ_s (W_s x_s + b_s)
     concat:     g = ReLU(W [x_1; …; x_S] + b)
     gated:      g = Σ_s a_s ⊙ tanh(W_s x_s + b_s),   a = softmax over the senses that are there of G [x_1; …; x_S]
     attention:  z_s = LayerNorm(y_s + MultiHead(y)_s),   y_s = W_s x_s + b_s,   g = mean of z_s
 
-    In the first two a missing x_s is replaced by a learnt vector e_s, so that the layer can tell "not there" from
-    any content; the gate gives it no weight. In the third a missing sense is masked, as padding is in a text, and left
-    out of the mean. A clip without any sense has g of the e_s (concat), or 0.
+    The sum lets each sense say its part whatever the others say; the rest can let one sense change what another means,
+    and have to learn that from examples. In the first three a missing x_s is replaced by a learnt vector e_s, so that
+    the layer can tell "not there" from any content; the gate gives it no weight. In the fourth a missing sense is
+    masked, as padding is in a text, and left out of the mean. A clip without any sense has g of the e_s (sum, concat),
+    or 0.
 
     Sources: gated, Arevalo et al. (2017), whose gate for two senses is this softmax; attention, senses as the tokens of
     Vaswani et al. (2017).
@@ -38,7 +41,7 @@ class Join(nn.Module):
         Lengths of the x_s.
     d : int
         Length of g.
-    way : {"concat", "gated", "attention"}
+    way : {"sum", "concat", "gated", "attention"}
     n_heads : int
         Of the attention; divides d.
 
@@ -80,7 +83,7 @@ class Join(nn.Module):
         ValueError
             If a shape is not as told.
         """
-        B = len(there)
+        B = there.shape[0]  # not len(there), which an export to ONNX would freeze
         told = [tuple(x.shape) for x in senses]
         if told != [(B, size) for size in self.sizes] or there.shape != (B, len(self.sizes)):
             raise ValueError(f"senses must have shapes {[(B, size) for size in self.sizes]}, not {told}.")
@@ -90,6 +93,8 @@ class Join(nn.Module):
             torch.where(there[:, s, None], sense, gap)  # not a product: NaN times 0 is NaN
             for s, (sense, gap) in enumerate(zip(senses, self.missing, strict=True))
         ]
+        if self.way == "sum":
+            return torch.stack([read(part) for read, part in zip(self.read, x, strict=True)]).sum(dim=0)
         both = torch.cat(x, dim=1)  # (B, Σ sizes)
         if self.way == "concat":
             return functional.relu(self.dense(both))

@@ -85,8 +85,11 @@ class Tastes(nn.Module):
         """
         if not temperature >= 1:
             raise ValueError(f"temperature must be at least 1, not {temperature}.")
-        joint = evidence + self.prior.log_softmax(dim=0)  # (n_users, K)
-        return -temperature * torch.logsumexp(joint / temperature, dim=1).sum()
+        joint = (evidence + self.prior.log_softmax(dim=0)) / temperature  # (n_users, K)
+        best = joint.max(dim=1, keepdim=True).values.detach()
+        # Smaller shares than e^−60 change no sum in float32, but a CPU multiplies by the smallest numbers there are a
+        # hundred times slower than by others, and every gradient is multiplied by a share.
+        return -temperature * torch.logsumexp(torch.maximum(joint, best - 60), dim=1).sum()
 
     def posterior(self, evidence: Tensor) -> Tensor:
         """Return p, shape (n_users, K); each row sums to 1."""

@@ -85,7 +85,7 @@ class UserTower(nn.Module):
         ValueError
             If the shapes do not agree.
         """
-        B = len(users)
+        B = users.shape[0]  # not len(users), which an export to ONNX would freeze
         if history.shape[0] != B or history.shape[2:] != (self.d,) or real.shape != history.shape[:2]:
             raise ValueError(
                 f"{B} users need a history of shape ({B}, T, {self.d}) and real of ({B}, T), "

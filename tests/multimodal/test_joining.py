@@ -8,7 +8,7 @@ from torch import nn
 
 from avrec_lib.multimodal.joining import Join, hidden_senses
 
-WAYS = ("concat", "gated", "attention")
+WAYS = ("sum", "concat", "gated", "attention")
 SIZES = (3, 5, 2)
 
 
@@ -28,6 +28,27 @@ def senses(n=4, seed=1):
 
 def everything(n=4):
     return torch.ones(n, len(SIZES), dtype=torch.bool)
+
+
+def test_a_sum_by_hand():
+    layer = Join((1, 1), 1, "sum")
+    with torch.no_grad():
+        for read, weight in zip(layer.read, (2.0, 3.0), strict=True):
+            read.weight.fill_(weight)
+            read.bias.fill_(-0.5)
+        layer.missing[1].fill_(5.0)
+    x = (torch.tensor([[1.0], [1.0]]), torch.tensor([[-10.0], [-10.0]]))
+    there = torch.tensor([[True, True], [True, False]])
+    assert layer(x, there)[:, 0].tolist() == [2 - 30 - 1, 2 + 15 - 1]
+
+
+def test_a_sum_is_a_linear_layer_of_the_senses_laid_end_to_end():
+    torch.manual_seed(0)
+    layer = Join(SIZES, 8, "sum")
+    W = torch.cat([read.weight for read in layer.read], dim=1)
+    b = sum(read.bias for read in layer.read)
+    expected = nn.functional.linear(torch.cat(senses(), dim=1), W, b)
+    torch.testing.assert_close(layer(senses(), everything()), expected)
 
 
 def test_concatenation_by_hand():
@@ -136,8 +157,8 @@ def test_a_probability_out_of_range_is_refused(p):
 
 
 def test_a_way_that_is_not_there_and_sizes_that_cannot_be_are_named():
-    with pytest.raises(ValueError, match="unknown way 'sum'; there are concat, gated, attention"):
-        Join(SIZES, 8, "sum")
+    with pytest.raises(ValueError, match="unknown way 'product'; there are sum, concat, gated"):
+        Join(SIZES, 8, "product")
     with pytest.raises(ValueError, match="at least one sense"):
         Join((), 8)
     with pytest.raises(ValueError, match="at least 1"):
