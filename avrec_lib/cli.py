@@ -1,4 +1,4 @@
-"""The `avrec` command: says whether this machine is able, and fetches the data."""
+"""The `avrec` command: says whether this machine is able, fetches the data, and trains and serves the full model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from avrec_lib import __version__
+from avrec_lib.multimodal import commands as full_model
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="avrec",
         description="Tools of the textbook LLMs for Audio and Video Recommendation.",
-        epilog="Example: avrec doctor && avrec fetch movielens-100k",
+        epilog="Example: avrec doctor && avrec train && avrec recommend v0007",
     )
     parser.add_argument("--version", action="version", version=f"avrec {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "The language model is unpacked too, where what reads it is installed.",
     )
     fetch.add_argument("names", nargs="*", metavar="NAME", help="an asset of the manifest")
+    full_model.add_parsers(commands)
     options = parser.parse_args(arguments)
+    if options.command not in ("doctor", "fetch"):
+        return full_model.run(options)
     try:
         return _doctor() if options.command == "doctor" else _fetch(options.names)
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ python -m benchmarks            # what make bench calls; about ten minutes on tw
 python -m benchmarks lists      # one of them
 python -m benchmarks league     # the longest, about forty minutes, is run only when it is named
 python -m benchmarks costs      # so is this one: ten minutes on two cores that do nothing else
+python -m benchmarks project    # and this one, half an hour
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ NAMES = (
     "retrieval",
     "multimodal",
     "serving",
+    "profile",
 )
-LONG = ("league", "costs")  # only when they are named
+LONG = ("league", "costs", "project")  # only when they are named
 PACKAGES = ("numpy", "scipy", "numba", "implicit", "scikit-surprise", "myfm")  # of a benchmark that names none itself
 FOLDER = Path(__file__).parents[1] / "data" / "benchmarks"
 

@@ -1,6 +1,6 @@
 """Lists or scores for everybody, into a file: chunk by chunk, and from where it stopped if it was stopped.
 
-Page 7.4. What is wanted for all viewers at once, such as the night's e-mails, needs no index: a chunk of viewers times
+Page 7.2. What is wanted for all viewers at once, such as the night's e-mails, needs no index: a chunk of viewers times
 all items is one matrix product. The file is an ordinary `.npy`, opened with `np.load(path, mmap_mode="r")`.
 """
 

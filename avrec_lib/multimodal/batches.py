@@ -122,7 +122,9 @@ class ViewerRows:
         if int(log["item"].min()) < 0 or int(log["item"].max()) >= len(inputs):
             raise ValueError(f"clips are numbered 0..{len(inputs) - 1}; the log names others.")
         self.inputs = inputs
-        order = np.lexsort((log["position"], log["timestamp"], log["user"]))
+        begins = log.groupby(["user", "session"])["timestamp"].transform("min")
+        # By user and visit: two visits that overlap in time, on two devices, stay two
+        order = np.lexsort((log["position"], log["timestamp"], log["session"], begins, log["user"]))
         user, item, session = (log[name].to_numpy(np.int64)[order] for name in ("user", "item", "session"))
         self._item, self._click = item, log["click"].to_numpy(np.float32)[order]
         self._position = log["position"].to_numpy(np.int64)[order]
@@ -146,16 +148,13 @@ class ViewerRows:
     def batch(self, rows: ArrayLike) -> Batch:
         """Gather the viewers of these rows, in this order."""
         chosen = np.asarray(rows, dtype=np.int64)
-        counts = self._ends[chosen + 1] - self._ends[chosen]
-        place = _slices(self._ends[chosen], counts)  # (E,)
-        visits, visit = np.unique(self._visit[place], return_inverse=True)
-        first = np.unique(visit, return_index=True)[1]
-        viewer = np.repeat(np.arange(len(chosen)), counts)
-        history = self._history[visits]  # (V, T)
-        both = np.concatenate([self._item[place], history.ravel()])
-        clips, number = np.unique(both, return_inverse=True)
-        padded = len(clips) > 0 and clips[0] < 0
-        clips, number = clips[int(padded) :], number - int(padded)  # padding gets −1
+        starts, counts = self._ends[chosen], self._ends[chosen + 1] - self._ends[chosen]
+        place = _slices(starts, counts)  # (E,)
+        first_visit = self._visit[starts]
+        n_visits = self._visit[starts + counts - 1] - first_visit + 1
+        here = np.cumsum(n_visits) - n_visits - first_visit  # from a visit's number to its number in the batch
+        history = self._history[_slices(first_visit, n_visits)]  # (V, T)
+        clips, (item, clicked) = _renumbered(len(self.inputs), self._item[place], history)
         inputs, there = self.inputs.of(clips)
         tell = torch.from_numpy
         return Batch(
@@ -163,15 +162,29 @@ class ViewerRows:
             there,
             tell(self._log_q[clips]),
             tell(clips),
-            tell(number[: len(place)]),
-            tell(visit),
-            tell(viewer),
+            tell(item),
+            tell(self._visit[place] + np.repeat(here, counts)),
+            tell(np.repeat(np.arange(len(chosen)), counts)),
             tell(self._click[place]),
             tell(self._position[place]),
             tell(self.users[chosen]),
-            tell(number[len(place) :].reshape(history.shape)),
-            tell(viewer[first]),
+            tell(clicked),
+            tell(np.repeat(np.arange(len(chosen)), n_visits)),
         )
+
+
+def _renumbered(n: int, *numbers: Ints) -> tuple[Ints, list[Ints]]:
+    """Return the different clips among arrays of numbers below n, ascending, and the arrays in the new numbers.
+
+    −1 stays −1. A table of n entries is quicker than to sort: gathering must not make a GPU wait.
+    """
+    is_there = np.zeros(n + 1, dtype=np.bool_)  # the last entry is that of −1
+    for array in numbers:
+        is_there[array] = True
+    clips = np.flatnonzero(is_there[:n])
+    new = np.full(n + 1, -1, dtype=np.int64)
+    new[clips] = np.arange(len(clips))
+    return clips, [new[array] for array in numbers]
 
 
 def _slices(starts: Ints, counts: Ints) -> Ints:

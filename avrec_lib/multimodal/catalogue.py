@@ -1,6 +1,6 @@
 """The clips of a service: their vectors, the search for the best of them, and new ones while it runs.
 
-Page 7.4. FAISS proposes and this module decides: what is left out is taken away, the rest is scored exactly, and where
+Page 7.2. FAISS proposes and this module decides: what is left out is taken away, the rest is scored exactly, and where
 the proposals may have missed a clip more of them are asked for.
 """
 

@@ -59,7 +59,7 @@ class Dataset:
     def digest(self) -> str:
         """Return a fingerprint of what a model is trained on, for its checkpoints."""
         found = hashlib.sha256(self.train[list(COLUMNS)].to_numpy(np.int64).tobytes())
-        for array in self.inputs.arrays.values():
+        for array in (self.inputs.there, *self.inputs.arrays.values()):
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()[:16]
 

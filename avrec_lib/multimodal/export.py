@@ -1,6 +1,6 @@
 """A trained module as an ONNX file: it runs without PyTorch, and is compared with PyTorch before it gets its name.
 
-Page 7.4. A service that only multiplies need not carry a training framework. `export_onnx` writes any module whose
+Page 7.2. A service that only multiplies need not carry a training framework. `export_onnx` writes any module whose
 inputs are named tensors; `ItemTower` and `TasteTower` give the two halves of the full model that form.
 """
 

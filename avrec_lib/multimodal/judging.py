@@ -6,6 +6,8 @@ met and new ones are told apart, and beside each score stands what nobody can be
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import torch
@@ -22,7 +24,8 @@ Floats = NDArray[np.float64]
 def chances(model: MultimodalModel, a: ArrayLike, b: ArrayLike, log: pd.DataFrame) -> Floats:
     """Return the chance of a click of each impression, its place in the list included, float64, shape (E,).
 
-    For tastes it is Bayes' Σ_k P(taste k of u) e_r σ(s_ik), for the others e_r σ(⟨a_u, b_i⟩).
+    For tastes it is Bayes' Σ_k P(taste k of u) e_r σ(s_ik), for the others e_r σ(⟨a_u, b_i⟩), whose odds are divided by
+    the weight that clicks had in training (`losses.pointwise`).
 
     Parameters
     ----------
@@ -31,14 +34,15 @@ def chances(model: MultimodalModel, a: ArrayLike, b: ArrayLike, log: pd.DataFram
     log : DataFrame
         Columns user, item and position.
     """
-    users, items = (torch.from_numpy(log[name].to_numpy(np.int64)) for name in ("user", "item"))
-    position = torch.from_numpy(log["position"].to_numpy(np.int64))
+    users, items, position = (torch.tensor(log[name].to_numpy(np.int64)) for name in ("user", "item", "position"))
     who, what = torch.as_tensor(np.asarray(a))[users].double(), torch.as_tensor(np.asarray(b))[items].double()  # (E, D)
     on_cpu = model.place.detach().double().cpu()
     if model.settings.user == "tastes":
         p = (who * torch.sigmoid(placed_log_odds(what, position, on_cpu))).sum(dim=1)
     else:
-        p = torch.sigmoid(placed_log_odds((who * what).sum(dim=1), position, on_cpu))
+        logits = placed_log_odds((who * what).sum(dim=1), position, on_cpu)
+        weight = model.settings.weight_of_clicks if model.settings.loss == "pointwise" else 1.0
+        p = torch.sigmoid(logits - math.log(weight))
     found: Floats = p.numpy()
     return found
 
@@ -84,12 +88,14 @@ def judge(
 def way(scores: ArrayLike, truth: ArrayLike, users: ArrayLike, k: int = 10, n_draws: int = 100) -> dict[str, float]:
     """Return the share of the way from chance to the Bayes limit, of the AUC over all rows and of NDCG@k.
 
-    Both ends and the score itself are expectations over the clicks that the true chances can give.
+    Both ends and the score itself are expectations over the clicks that the true chances can give. Equal scores count
+    one half in the AUC and are put in a random order for NDCG: that of the rows would be the order of the places.
     """
     s, p, u = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.float64), np.asarray(users)
     at_random = np.random.default_rng(0).random(len(p))
+    order = np.lexsort((at_random, s)).argsort().astype(np.float64)  # of the scores, ties at random
     shares = {"way AUC": (expected_auc(s, p) - 0.5) / (expected_auc(p, p) - 0.5)}
-    chance, mine, best = (bayes_ndcg(p, u, k, n_draws, scores=x).value for x in (at_random, s, p))
+    chance, mine, best = (bayes_ndcg(p, u, k, n_draws, scores=x).value for x in (at_random, order, p))
     return shares | {f"way NDCG@{k}": (mine - chance) / (best - chance)}
 
 

@@ -53,8 +53,14 @@ def pairwise(logits: Tensor, clicks: Tensor, visits: Tensor) -> Tensor:
         Which visit, or viewer, each impression belongs to.
     """
     clicked, refused = torch.nonzero(clicks > 0)[:, 0], torch.nonzero(clicks <= 0)[:, 0]
-    together = visits[clicked][:, None] == visits[refused]  # (n_clicked, n_refused)
-    e, f = torch.nonzero(together, as_tuple=True)
+    of_refused, order = visits[refused].sort(stable=True)
+    refused = refused[order]  # by visit, so that those of one visit are a slice
+    of_clicked = visits[clicked].contiguous()
+    first = torch.searchsorted(of_refused, of_clicked)
+    n = torch.searchsorted(of_refused, of_clicked, right=True) - first  # refusals beside each click
+    e = clicked.repeat_interleave(n)
+    within = torch.arange(len(e), device=e.device) - (n.cumsum(0) - n).repeat_interleave(n)
+    f = refused[first.repeat_interleave(n) + within]
     if len(e) == 0:
         return logits.sum() * 0.0
-    return bpr_loss(logits[clicked[e]], logits[refused[f]])
+    return bpr_loss(logits[e], logits[f])

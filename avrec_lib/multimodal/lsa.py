@@ -59,7 +59,9 @@ class Lsa:
         n_directions = min(d, len(words) - 1, len(texts) - 1)
         if n_directions < 1:
             raise ValueError("the known texts have too few words for a direction; read text as words, or as none.")
-        svd = TruncatedSVD(n_directions, algorithm="randomized", n_iter=7, random_state=seed).fit(table)
+        svd = TruncatedSVD(n_directions, algorithm="randomized", n_iter=7, random_state=seed)
+        with np.errstate(divide="ignore", invalid="ignore"):  # it divides by a variance, and equal texts have none
+            svd.fit(table)
         return cls(dict(zip(words, counter.idf_.tolist(), strict=True)), svd.components_.T.astype(np.float32))
 
     def apply(self, texts: Sequence[Sequence[str]]) -> Floats:

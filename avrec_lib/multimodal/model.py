@@ -48,6 +48,11 @@ class MultimodalModel(nn.Module):
         Viewers are numbered 0 … n_users − 1; n_users is a stranger.
     n_positions : int
         Places in a list are 1 … n_positions.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, or the inputs hold other senses than the settings read.
     """
 
     def __init__(
@@ -56,6 +61,8 @@ class MultimodalModel(nn.Module):
         super().__init__()
         s = self.settings = settings
         self.shapes, self.n_users, self.n_positions = dict(shapes), n_users, n_positions
+        if n_users < 1 or n_positions < 1:
+            raise ValueError(f"n_users and n_positions must be at least 1, not {n_users} and {n_positions}.")
         if tuple(shapes) != s.senses:
             raise ValueError(f"the settings read {', '.join(s.senses)}, and the inputs hold {', '.join(shapes)}.")
         self.temperature = s.hot if s.user == "tastes" else 1.0

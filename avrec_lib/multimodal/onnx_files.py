@@ -1,6 +1,6 @@
 """ONNX files: run one, and tell how far it is from the module it was made of.
 
-Page 7.4.
+Page 7.2.
 """
 
 from __future__ import annotations

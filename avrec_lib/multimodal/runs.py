@@ -20,10 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from avrec_lib.evaluation.sampled import metrics_of_ranks
 from avrec_lib.multimodal.batches import ViewerRows
 from avrec_lib.multimodal.dataset import Dataset, held_back
+from avrec_lib.multimodal.impressions import per_viewer
 from avrec_lib.multimodal.inputs import Reading
-from avrec_lib.multimodal.judging import chances, judge
+from avrec_lib.multimodal.judging import chances, judge, ranks
 from avrec_lib.multimodal.logs import Record
 from avrec_lib.multimodal.model import MultimodalModel
 from avrec_lib.multimodal.serving_tables import ServingTables
@@ -33,6 +35,8 @@ from avrec_lib.multimodal.trainer import fit
 
 FORMAT = "avrec run 1"
 WEIGHTS, READING, RUN, SETTINGS = "model.safetensors", "reading.json", "run.json", "settings.yaml"
+READ = ("text", "picture", "sound", "directions", "tokens", "vocabulary", "pixels", "frames", "coefficients")
+MOST = 10_000  # clicks that a validation by ranks looks at
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +63,22 @@ class Trained:
 def train(data: Dataset, settings: Settings | None = None, folder: str | Path | None = None) -> Trained:
     """Train a model on a dataset that was read with the same settings.
 
-    With `settings.patience`, the last tenth of the training days says when to stop, and is not trained on.
+    With `settings.patience`, the last tenth of the training days says when to stop, and is not trained on: by its log
+    loss, for pairs by the mean AUC of a viewer, for a softmax by the mean of 1 / the clicked clip's place among all.
 
     Parameters
     ----------
     folder : path, optional
         Becomes a run folder. If a run was interrupted there, it goes on.
+
+    Raises
+    ------
+    ValueError
+        If the clips were read with other settings, or `trainer.fit` refuses.
     """
     s = Settings() if settings is None else settings
+    if other := _differing(data.reading.settings, s):
+        raise ValueError(f"the clips were read with another {other}; read them again with the settings of the model.")
     model = MultimodalModel(s, data.inputs.shapes, len(data.user_ids), data.n_positions)
     n_history = s.history if s.user in ("history", "both") else 0
     past, last = (data.train, None) if s.patience is None else held_back(data.train)
@@ -76,14 +88,19 @@ def train(data: Dataset, settings: Settings | None = None, folder: str | Path | 
         assert last is not None
         assert isinstance(network, MultimodalModel)
         b = clip_table(network, data.inputs).b
-        p = chances(network, viewer_table(network, b, past), b, last)
-        y = last["click"].to_numpy(np.float64)
+        a = viewer_table(network, b, past)
+        if s.loss == "softmax":  # what it and pairs teach is an order, and says nothing of chances
+            clicked = last[last["click"].astype(bool)]
+            return float(np.mean(1 / ranks(a, b, clicked[:: max(1, len(clicked) // MOST)], past)))
+        p, y = chances(network, a, b, last), last["click"].to_numpy(np.float64)
+        if s.loss == "pairwise":
+            return float(per_viewer(p, y, last["user"], last["item"])["AUC"].mean())
         return float(np.mean(y * np.log(p + 1e-12) + (1 - y) * np.log(1 - p + 1e-12)))
 
     told = {"data": data.digest(), "dataset": data.name}
     history = fit(model, rows, s, folder=folder, validate=None if last is None else validate, of=told, name=data.name)
     trained = Trained(model, data.reading, history)
-    if folder is not None:
+    if folder is not None and os.environ.get("RANK", "0") == "0":  # of several processes, the first one writes
         save(trained, folder, told)
     return trained
 
@@ -132,19 +149,31 @@ def load(folder: str | Path) -> Trained:
         settings = Settings.load(home / SETTINGS)
         model = MultimodalModel(settings, shapes, told["n_users"], told["n_positions"])
         model.load_state_dict(load_file(home / WEIGHTS))
+        reading = Reading.load(home / READING)
+        if other := _differing(reading.settings, settings):
+            raise ValueError(f"its clips were read with another {other}")
         history = [Record(**record) for record in told["history"]]
         model.at(1.0)
-        return Trained(model.eval(), Reading.load(home / READING), history)
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, OSError) as error:
+        return Trained(model.eval(), reading, history)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, OSError) as error:
         raise ValueError(f"{folder} holds a damaged run ({str(error).splitlines()[0]}); train it again.") from error
 
 
 def evaluate(trained: Trained, data: Dataset) -> pd.DataFrame:
-    """Return `judging.judge` of each test of a dataset, one row a test."""
+    """Return `judging.judge` of each test of a dataset, one row a test.
+
+    Where all rows are clicks nothing was refused, and there is no AUC: then the columns are the means of HR@10, NDCG@10
+    and 1 / rank of `judging.ranks`, among all clips that the viewer did not meet in training.
+    """
     b = clip_table(trained.model, data.inputs).b
     a = viewer_table(trained.model, b, data.train)
     rows = {}
     for name, log in data.tests.items():
+        if log["click"].all():
+            place = ranks(a, b, log, data.train)
+            told = metrics_of_ranks(place) | {"1 / rank": 1 / place}
+            rows[name] = {metric: float(values.mean()) for metric, values in told.items()}
+            continue
         truth = None if data.truth is None else data.truth[name]
         rows[name] = judge(chances(trained.model, a, b, log), log, truth)
     return pd.DataFrame(rows).T
@@ -181,3 +210,8 @@ def serving_tables(trained: Trained, data: Dataset) -> ServingTables:
         looked=looked,
         **told,
     )
+
+
+def _differing(reading: Settings, model: Settings) -> str:
+    """Name the settings by which clips are read that the two do not share."""
+    return ", ".join(name for name in READ if getattr(reading, name) != getattr(model, name))

@@ -1,6 +1,6 @@
 """A viewer comes, a list goes out: one search in an index, and for each clip of the list why it is there.
 
-Page 7.4. Everything is read from `ServingTables`. A viewer's vector is looked up, the items with the largest inner
+Page 7.2. Everything is read from `ServingTables`. A viewer's vector is looked up, the items with the largest inner
 products are found by FAISS, what they have seen is left out, and the few that remain are scored exactly.
 """
 

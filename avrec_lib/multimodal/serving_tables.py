@@ -1,6 +1,6 @@
 """What a service needs of a trained model: arrays of numbers, and a folder to keep them in.
 
-Page 7.4. No network is run when a list is asked for. The vectors of clips and viewers are computed once; a score is an
+Page 7.2. No network is run when a list is asked for. The vectors of clips and viewers are computed once; a score is an
 inner product of two of them, and a reason is a difference of two scores. The folder holds one `.npy` file for each
 array, which is mapped into memory and not read into it, and `serving.json`, which names the files and their SHA-256.
 """

@@ -131,6 +131,8 @@ class Settings:
             raise ValueError("text, picture and sound are all none; a clip needs at least one sense to be read.")
         if self.user == "tastes" and self.loss != "pointwise":
             raise ValueError(f"user=tastes has a loss of its own; set loss to pointwise, not {self.loss}.")
+        if self.user == "tastes" and self.weight_of_clicks != 1:
+            raise ValueError("user=tastes weighs clicks and refusals by their likelihood; leave weight_of_clicks at 1.")
         if self.user == "nobody" and self.loss == "softmax":
             raise ValueError("loss=softmax asks which clip belongs to whom, and user=nobody is the same for all.")
 

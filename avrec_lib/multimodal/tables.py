@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avrec_lib.multimodal.batches import COLUMNS, Inputs
+from avrec_lib.multimodal.batches import Inputs
 from avrec_lib.multimodal.model import MultimodalModel
 
 Floats = NDArray[np.float32]
@@ -80,10 +80,10 @@ def evidence_table(model: MultimodalModel, b: Floats, log: pd.DataFrame) -> Floa
         Columns user, item, click, position.
     """
     where = next(model.parameters()).device
-    position = torch.from_numpy(log["position"].to_numpy(np.int64)).to(where)
+    position = torch.tensor(log["position"].to_numpy(np.int64)).to(where)
     logits = model.log_odds(torch.from_numpy(b[log["item"].to_numpy(np.int64)]).to(where), position)  # (E, K)
-    click = torch.from_numpy(log["click"].to_numpy(np.float32)).to(where)
-    user = torch.from_numpy(log["user"].to_numpy(np.int64)).to(where)
+    click = torch.tensor(log["click"].to_numpy(np.float32)).to(where)
+    user = torch.tensor(log["user"].to_numpy(np.int64)).to(where)
     found: Floats = model.tastes.evidence(logits, click, user, model.n_users).cpu().numpy()
     return found
 
@@ -113,8 +113,16 @@ def viewer_table(model: MultimodalModel, b: Floats, log: pd.DataFrame) -> Floats
 
 
 def last_clicks(log: pd.DataFrame, n_users: int, length: int) -> NDArray[np.int64]:
-    """Return the last clips that each viewer clicked, the newest first, shape (n_users, length); −1 is padding."""
-    absent = [name for name in COLUMNS[:3] if name not in log]
+    """Return the last clips that each viewer clicked, the newest first, shape (n_users, length); −1 is padding.
+
+    Of two clicks at one time the one in the later row is the newer.
+
+    Raises
+    ------
+    ValueError
+        If the log lacks a column.
+    """
+    absent = [name for name in ("user", "item", "click", "timestamp") if name not in log]
     if absent:
         raise ValueError(f"the log lacks the column {', '.join(absent)}.")
     clicked = log[log["click"].astype(bool)]

@@ -121,3 +121,41 @@ def test_what_cannot_be_is_refused():
         Tastes(3, 0)
     with pytest.raises(ValueError, match="temperature must be at least 1"):
         Tastes(3, 2).loss(torch.zeros(1, 2), 0.5)
+
+
+# --- shares too small to count
+
+
+def far_apart(tops=(0.0, 20.0, 40.0, 59.0, 61.0, 88.0, 95.0, 103.0, 150.0, 400.0)):
+    """Return the evidence of ten viewers for three tastes, the second so many nats below the first."""
+    gaps = torch.tensor(tops)
+    return torch.stack([torch.zeros(len(gaps)), -gaps, -gaps / 2], dim=1) - 200.0
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.5, 20.0])
+def test_leaving_out_the_smallest_shares_changes_no_loss_and_no_gradient(temperature):
+    """Beside the plain formula in float64: float32 could not tell."""
+    model, evidence = Tastes(2, 3), far_apart().requires_grad_()
+    with torch.no_grad():
+        model.prior.copy_(torch.tensor([0.3, -0.2, 0.0]))
+    loss = model.loss(evidence, temperature)
+    loss.backward()
+    exact, prior = (x.detach().double().requires_grad_() for x in (evidence, model.prior))
+    plain = -temperature * torch.logsumexp((exact + prior.log_softmax(dim=0)) / temperature, dim=1).sum()
+    plain.backward()
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-6)
+    torch.testing.assert_close(evidence.grad.double(), exact.grad, rtol=1e-4, atol=1e-25)
+    torch.testing.assert_close(model.prior.grad.double(), prior.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.5])
+def test_no_gradient_is_among_the_smallest_numbers_there_are(temperature):
+    """150 nats at temperature 1.5, or 95 at 1, would be shares of about e^−100: below the normal numbers of float32."""
+    model, evidence = Tastes(2, 3), far_apart().requires_grad_()
+    least = torch.finfo(torch.float32).tiny
+    plain = torch.logsumexp(evidence / temperature, dim=1).sum()
+    (shares,) = torch.autograd.grad(plain, evidence)
+    assert ((shares.abs() > 0) & (shares.abs() < least)).any()  # without the limit there would be some
+    (found,) = torch.autograd.grad(model.loss(evidence, temperature), evidence)
+    assert not ((found.abs() > 0) & (found.abs() < least)).any()
+    assert (found[-1] == torch.tensor([-1.0, 0.0, 0.0])).all()
