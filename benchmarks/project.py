@@ -63,7 +63,7 @@ VIEWERS = {
     "history": TOWER.but(user="history"),
     "id and history": TOWER,
     "id and history, pairs": TOWER.but(loss="pairwise"),
-    "id and history, softmax": TOWER.but(loss="softmax"),
+    "id and history, softmax": TOWER.but(loss="softmax", batch=50, epochs=10),  # its table grows with batch²
 }
 READERS = {
     "text: words": {"text": "words"},

@@ -141,9 +141,9 @@ def _recommend(options: argparse.Namespace) -> None:
         who = f"{options.user}, who has clicked {clicks} clip{'' if clicks == 1 else 's'}"
     say(f"For {who}:")
     for place, found in enumerate(Service(tables).recommend(options.user, options.k), start=1):
-        worth = f"chance of a click {found.chance:.1%}" if is_chance else f"score {found.score:.2f}"
-        say(f"{place:3}. {titles[found.item_id] or 'without a title'} ({found.item_id}), {worth}")
-        say(f"     {reason(found, titles, is_chance)}")
+        worth = f", chance of a click {found.chance:.1%}" if is_chance else ""
+        say(f"{place:3}. {titles[found.item_id] or 'without a title'} ({found.item_id}){worth}")
+        say(f"     {reason(found, titles)}")
 
 
 def _bench(options: argparse.Namespace) -> None:
@@ -175,23 +175,17 @@ def _milliseconds(tables: ServingTables, n: int = 500) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def reason(found: Recommendation, titles: Mapping[str, str], is_chance: bool = True) -> str:
-    """Say what a recommendation rests on: its value without each sense, and the clicked clip that is most like it.
+def reason(found: Recommendation, titles: Mapping[str, str]) -> str:
+    """Say what a recommendation rests on: what each sense adds to the score, and the clicked clip that is most alike.
 
     Parameters
     ----------
     found : Recommendation
     titles : {item id: title}
-    is_chance : bool
-        Whether σ(score) is the chance of a click; if not, scores are told.
     """
-    from scipy.special import expit
-
-    parts = []
-    for sense, lost in sorted(found.senses.items(), key=lambda told: -told[1]):  # what helps most stands first
-        value = found.score - lost
-        parts.append(f"{sense} {expit(value):.1%}" if is_chance else f"{sense} {value:.2f}")
-    told = f"without its {', its '.join(parts)}" if parts else "no reason was asked for"
+    most = sorted(found.senses.items(), key=lambda told: -told[1])  # what helps most stands first
+    parts = [f"{sense} {lost:+.2f}" for sense, lost in most]
+    told = f"score {found.score:.2f}: {', '.join(parts)}" if parts else f"score {found.score:.2f}"
     if found.because is not None:
         told += f"; most like “{titles[found.because] or found.because}”, which they clicked"
     return f"{told}."

@@ -30,9 +30,10 @@ class Recommendation(NamedTuple):
     ----------
     item_id : str
     score : float
-        Log-odds of a click at the neutral position.
+        ⟨a_u, b_i⟩, to rank by: the log-odds of a click by somebody who looks, or, of tastes, their mean.
     chance : float
-        σ(score).
+        Of a click by somebody who looks: σ(score), or, of tastes, Bayes' Σ_k p_uk σ(s_ik). The two agree where it is
+        clear who somebody is; of a stranger the mean of log-odds would promise too much.
     senses : dict of str to float
         How much lower the score would be without that sense. They need not sum to anything.
     because : str or None
@@ -128,6 +129,8 @@ class Service:
             lost = [dict(zip(self.tables.senses, told, strict=True)) for told in (scores - hidden).T.tolist()]
             because = self._most_alike(best, clicked)
         ids, chances = [self._item_ids[i] for i in best], expit(scores.astype(np.float64))
+        if self.tables.prior is not None:
+            chances = expit(self._clips.rows("items", best).astype(np.float64)) @ q
         columns = zip(ids, scores.tolist(), chances.tolist(), lost, because, strict=True)
         return [Recommendation(*row) for row in columns]
 

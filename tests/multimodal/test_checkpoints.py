@@ -246,7 +246,7 @@ def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path):
         (QUICK.but(lr=0.5), 5, "abc", "lr was 0.02 and is 0.5"),
         (QUICK.but(lr=0.5, epochs=9), 5, "abc", "epochs was 3 and is 9, lr was 0.02 and is 0.5"),
         (QUICK, 6, "abc", "rows was 5 and is 6"),
-        (QUICK, 5, "abd", "of was {'data': 'abc'} and is {'data': 'abd'}"),
+        (QUICK, 5, "xyz", "of was {'data': 'abc'} and is {'data': 'xyz'}"),
     ):
         with pytest.raises(ValueError, match=f"is of another run .{told}.; delete it to start again, or choose"):
             fit(SmallModel(), SmallRows(n), settings, folder=tmp_path, of={"data": of})

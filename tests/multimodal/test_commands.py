@@ -230,8 +230,8 @@ def test_a_list_is_the_service_s_with_titles_and_reasons(trained, said):
     for place, (line, reason) in enumerate(zip(lines[1::2], lines[2::2], strict=True), start=1):
         found = expected[place - 1]
         assert line.startswith(f"{place:3}. ")
-        assert f"({found.item_id}), score {found.score:.2f}" in line  # of a softmax it is no chance
-        assert reason.strip().startswith("without its text ")
+        assert line.endswith(f"({found.item_id})")  # of a softmax there is no chance to tell
+        assert reason.strip().startswith(f"score {found.score:.2f}: text ")
     assert any(word in out for word in WORDS)
 
 
@@ -264,12 +264,12 @@ def test_tables_that_are_older_than_the_run_or_damaged_are_made_again(trained, s
     assert Service.load(trained / "export").recommend(None)
 
 
-def test_a_reason_tells_the_chance_without_each_sense_the_most_helpful_first():
+def test_a_reason_tells_what_each_sense_adds_the_most_helpful_first():
     found = Recommendation("a", 0.0, 0.5, {"text": -np.log(3), "picture": np.log(3)}, "b")
     assert commands.reason(found, {"b": "Tea"}) == (
-        "without its picture 25.0%, its text 75.0%; most like “Tea”, which they clicked."
+        "score 0.00: picture +1.10, text -1.10; most like “Tea”, which they clicked."
     )
-    assert commands.reason(found._replace(because=None), {}, False) == "without its picture -1.10, its text 1.10."
+    assert commands.reason(found._replace(because=None, senses={}), {}) == "score 0.00."
 
 
 # --- files that serve -------------------------------------------------------------------------

@@ -234,8 +234,11 @@ def test_clicks_observed_one_by_one_are_bayes_rule_of_all_of_them():
     )
     with torch.no_grad():
         expected = tastes.score(tastes.evidence(tastes(g)[i], y.long(), u, 5), g).numpy()
+    p = tastes.posterior(tastes.evidence(tastes(g)[i], y.long(), u, 5))  # (5, K)
+    chances = (p @ tastes(g).sigmoid().T).detach().numpy()
     for user in (0, 3, 4):
         for one in service.recommend(f"user {user}", 5):
+            assert one.chance == pytest.approx(chances[user, int(one.item_id[5:])], abs=1e-5)
             assert one.score == pytest.approx(expected[user, int(one.item_id[5:])], abs=1e-5)
     listed = {one.item_id for one in service.recommend("user 3", 40)}
     assert not listed & {"clip 7", "clip 9"}

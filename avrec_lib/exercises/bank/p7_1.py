@@ -1,4 +1,4 @@
-"""Exercises of 7.1, what to run it on: versions, bytes of AdamW, parts of a step, a bound on its time, bfloat16."""
+"""Exercises of 7.1, what to run it on: versions, bytes of AdamW, parts of a step, an estimate of its time, bfloat16."""
 
 from __future__ import annotations
 
@@ -196,12 +196,12 @@ def _check_machine(answer: Any) -> str:  # noqa: ANN401 (whatever a student writ
     activations = found.bf16_activations if settings.precision == "bf16" else found.activations
     needed = (found.memory_in(settings.precision) + activations * (clips / found.clips - 1)) / 1e9
     if needed > 0.9 * memory:
-        raise Wrong(f"a step needs {needed:.2f} GB, more than 90 % of {memory:g}: take fewer clips, or accumulate.")
+        raise Wrong(f"a step needs {needed:.2f} GB, more than 90 % of {memory:g}: take fewer clips at once.")
     return f"A step needs {needed:.2f} GB of {memory:g}. Now the defence, in words: what would a larger batch buy?"
 
 
 def _mine(**changes: object) -> dict[str, object]:
-    return {"memory": 8, "has_bf16": False, "clips": 256, "settings": SIZES["medium"].but(accumulate=4)} | changes
+    return {"memory": 8, "has_bf16": False, "clips": 256, "settings": SIZES["medium"]} | changes
 
 
 EXERCISES = (
@@ -292,10 +292,11 @@ EXERCISES = (
         difficulty=2,
         minutes=10,
         prompt="""
-            A step on $C$ clips takes at least $\\max(fC/P,\\ (qC + Q_0)/W)$ seconds: $f$ operations (`flops`) and $q$
-            bytes (`moved`) a clip, $Q_0$ bytes whatever the batch (`fixed`), a peak of $P$ operations and a bandwidth
-            of $W$ bytes a second. Write `clips_to_fill(flops, moved, fixed, peak, bandwidth)`: the $C$, not rounded,
-            from which on the operations take longest. Where there is none, return `math.inf`.
+            By the roofline a step on $C$ clips takes $\\max(fC/P,\\ (qC + Q_0)/W)$ seconds: $f$ operations
+            (`flops`) and $q$ bytes (`moved`) a clip, $Q_0$ bytes whatever the batch (`fixed`), a peak of $P$
+            operations and a bandwidth of $W$ bytes a second. Write
+            `clips_to_fill(flops, moved, fixed, peak, bandwidth)`: the $C$, not rounded, from which on the operations
+            take longest. Where there is none, return `math.inf`.
         """,
         starter="""
             def clips_to_fill(flops: float, moved: float, fixed: float, peak: float, bandwidth: float) -> float:
@@ -350,20 +351,22 @@ EXERCISES = (
         prompt="""
             What would you train on the machine before you? Write `mine`, a dict: `"memory"`, gigabytes of the card,
             or that a process may have without one; `"has_bf16"`, whether it computes bfloat16 itself; `"clips"`, how
-            many are computed at once; `"settings"`, a `Settings`. The check counts whether it fits. Then defend the
+            many different ones are computed at once, that is, in one part of a step; `"settings"`, a `Settings`. The
+            check counts whether one part fits. Then defend the
             choice in five sentences to somebody else: what limits your step, operations, bytes or starts? What would
             the next larger card change?
         """,
         starter="mine = ...",
         hints=(
-            '`SIZES["medium"].but(accumulate=4)` changes one setting.',
+            '`SIZES["medium"].but(precision="tf32")` changes one setting. `accumulate` only says into how many parts a '
+            "step is divided; how many clips a part has, you say yourself.",
+            "`torch.cuda.is_bf16_supported(including_emulation=False)` answers for an NVIDIA card: True from Ampere "
+            "(2020) on. Say False for a CPU.",
             "`avrec doctor` tells the memory. A process seldom gets more than half of a laptop's.",
             "`model_size(settings, batch_clips=...).memory_in(...) / 1e9` is what the check compares with 90 % of it.",
         ),
         solution=_mine(),
-        solution_source=(
-            'mine = {"memory": 8, "has_bf16": False, "clips": 256, "settings": SIZES["medium"].but(accumulate=4)}'
-        ),
+        solution_source=('mine = {"memory": 8, "has_bf16": False, "clips": 256, "settings": SIZES["medium"]}'),
         check=_check_machine,
         wrong=(
             (_mine(clips=20_000), "take fewer clips"),
@@ -397,20 +400,22 @@ QUIZ = Quiz(
                 Option(
                     "Weights, gradients and moments do not depend on the batch.",
                     True,
-                    "Only the activations grow with it. For a small model they are nearly all there is.",
+                    "Only the activations grow with it. Where they are nearly all, it nearly doubles after all.",
                 ),
                 Option("PyTorch keeps only half of the activations.", False, "It keeps what the way back needs."),
             ),
         ),
         Question(
-            "A step of your model is bound by the bandwidth of the card. You switch from fp32 to tf32. What happens?",
+            "On an L4 a step of your model is bound by the bandwidth. You switch from fp32 to tf32. What happens?",
             (
                 Option(
                     "Hardly anything.",
                     True,
                     "TF32 makes products faster and moves the same bytes. bf16 would also move fewer.",
                 ),
-                Option("It is about seven times as fast.", False, "So it would be if products were the bottleneck."),
+                Option(
+                    "It is twice as fast.", False, "So it would be if products were the bottleneck: only P doubles."
+                ),
                 Option("It needs half the memory.", False, "TF32 numbers are stored in 32 bits."),
             ),
         ),

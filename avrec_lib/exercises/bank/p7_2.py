@@ -1,4 +1,4 @@
-"""Exercises of 7.2, the model that runs: which taste, places, evidence of viewers, a gate, many processes."""
+"""Exercises of 7.2, the model that runs: which taste, places, evidence of viewers, a gate, one more impression."""
 
 from collections.abc import Callable
 from typing import Any
@@ -165,7 +165,9 @@ Y[~THERE] = np.nan  # what a missing sense holds is anybody's guess
 
 def gated(y: np.ndarray, scores: np.ndarray, there: np.ndarray) -> np.ndarray:
     real = there[:, :, None]
-    e = np.where(real, np.exp(scores - scores.max(axis=1, keepdims=True)), 0.0)  # (B, S, d)
+    inside = np.where(real, scores, -np.inf)  # what is missing has no part in the largest score either
+    best = np.where(real.any(axis=1, keepdims=True), inside.max(axis=1, keepdims=True), 0.0)  # (B, 1, d)
+    e = np.exp(inside - best)  # (B, S, d), 0 where the sense is missing
     total = e.sum(axis=1, keepdims=True)
     weights = e / np.where(total > 0, total, 1)
     return np.asarray((weights * np.where(real, y, 0.0)).sum(axis=1))
@@ -189,49 +191,76 @@ def _wrong_axis(y: np.ndarray, scores: np.ndarray, there: np.ndarray) -> np.ndar
     return np.asarray((e / np.where(total > 0, total, 1) * np.where(there[:, :, None], y, 0.0)).sum(axis=1))
 
 
+def _largest_of_all(y: np.ndarray, scores: np.ndarray, there: np.ndarray) -> np.ndarray:
+    e = np.where(there[:, :, None], np.exp(scores - scores.max(axis=1, keepdims=True)), 0.0)
+    total = e.sum(axis=1, keepdims=True)
+    return np.asarray((e / np.where(total > 0, total, 1) * np.where(there[:, :, None], y, 0.0)).sum(axis=1))
+
+
+def _cut_scores(y: np.ndarray, scores: np.ndarray, there: np.ndarray) -> np.ndarray:
+    return gated(y, np.minimum(scores, 50), there)
+
+
 def _check_gated(answer: Callable[..., Any]) -> str:
     got = answer(Y.copy(), SCORES.copy(), THERE.copy())
     refuse_close(got, _all_share(Y, SCORES, THERE), "a missing sense still has a share of the weight")
     refuse_close(got, _wrong_axis(Y, SCORES, THERE), "the weights must sum to 1 over the senses, axis 1")
     expect_close(got, gated(Y, SCORES, THERE), "softmax over the senses that are there; a clip without any has 0")
+    loud = SCORES + np.where(THERE[:, :, None], 0.0, 1000.0)  # a missing sense shouts
+    expect_close(
+        answer(Y.copy(), loud.copy(), THERE.copy()),
+        gated(Y, loud, THERE),
+        "take off the largest score of the senses that are there: a missing one may hold a larger score",
+    )
+    with np.errstate(all="ignore"):
+        far = answer(Y.copy(), SCORES + 1000, THERE.copy())
+    expect_close(
+        np.nan_to_num(np.asarray(far, dtype=float), nan=1e9),
+        gated(Y, SCORES, THERE),
+        "exp of a large score overflows: take off each clip's largest before exp",
+    )
     return "The gap held NaN, and nobody noticed. That is the test to write for every layer that joins."
 
 
-# ---- exact on many processes ----------------------------------------------------------------------------------------
+# ---- one more impression --------------------------------------------------------------------------------------------
 
-SUMS = np.array([[6.0, -2.0], [1.0, 4.0], [0.0, 0.0]])
-ROWS = np.array([10, 2, 0])  # the third process had no viewer left
-
-
-def handed_over(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(sums * len(rows) / rows.sum())
+P = np.array([0.5, 0.3, 0.2])
+ONE = np.array([1.5, -0.5, 0.2])
 
 
-def _means(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(sums / np.maximum(rows, 1)[:, None])
+def updated(p: np.ndarray, s: np.ndarray, e: float, clicked: bool) -> np.ndarray:
+    chance = e / (1 + np.exp(-s))  # (K,)
+    joint = p * (chance if clicked else 1 - chance)
+    return np.asarray(joint / joint.sum())
 
 
-def _over_n(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(sums / rows.sum())
+def _no_look(p: np.ndarray, s: np.ndarray, e: float, clicked: bool) -> np.ndarray:
+    return updated(p, s, 1.0, clicked)
 
 
-def _plain_sums(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(sums, dtype=float)
+def _clicks_only(p: np.ndarray, s: np.ndarray, e: float, clicked: bool) -> np.ndarray:
+    return updated(p, s, e, True) if clicked else np.asarray(p)
 
 
-def _of_those_who_have_rows(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(sums * (rows > 0).sum() / rows.sum())
+def _not_normalised(p: np.ndarray, s: np.ndarray, e: float, clicked: bool) -> np.ndarray:
+    chance = e / (1 + np.exp(-s))
+    return np.asarray(p * (chance if clicked else 1 - chance))
 
 
-def _check_handed(answer: Callable[..., Any]) -> str:
-    with np.errstate(all="ignore"):
-        got = np.nan_to_num(np.asarray(answer(SUMS.copy(), ROWS.copy()), dtype=float), nan=1e9)
-    refuse_close(got, _means(SUMS, ROWS), "those are means: ten rows would weigh as much as two")
-    refuse_close(got, _over_n(SUMS, ROWS), "DDP will average, so the step would be three times too short")
-    refuse_close(got, _plain_sums(SUMS, ROWS), "those are sums; the step would grow with the batch")
-    refuse_close(got, _of_those_who_have_rows(SUMS, ROWS), "DDP divides by all processes, also by one without a row")
-    expect_close(got, handed_over(SUMS, ROWS), "multiply each sum by P / n")
-    return "The average of what was handed over is the sum of all gradients over all rows, however they were dealt out."
+def _odds_for_chance(p: np.ndarray, s: np.ndarray, e: float, clicked: bool) -> np.ndarray:
+    joint = p * (e * np.exp(s) if clicked else 1 / (e * np.exp(s)))
+    return np.asarray(joint / joint.sum())
+
+
+def _check_updated(answer: Callable[..., Any]) -> str:
+    click, refusal = answer(P.copy(), ONE.copy(), 0.6, True), answer(P.copy(), ONE.copy(), 0.6, False)
+    refuse_close(click, _not_normalised(P, ONE, 0.6, True), "these are not chances yet: divide by their sum")
+    refuse_close(click, _odds_for_chance(P, ONE, 0.6, True), "exp(s) are odds; the chance of a click is e σ(s)")
+    refuse_close(refusal, P, "a refusal says something too: 1 − e σ(s)")
+    refuse_close(refusal, _no_look(P, ONE, 0.6, False), "not everybody looks there: the chance of none is 1 − e σ(s)")
+    expect_close(click, updated(P, ONE, 0.6, True), "multiply p by e σ(s), and divide by the sum")
+    expect_close(refusal, updated(P, ONE, 0.6, False), "multiply p by 1 − e σ(s), and divide by the sum")
+    return "For a click e cancels: who clicked has looked. A refusal at a low place says less than one at the first."
 
 
 EXERCISES = (
@@ -362,16 +391,16 @@ EXERCISES = (
             Each of B clips has S senses. `y`, shape (B, S, d), is what each says, `scores`, shape (B, S, d), how much
             it is to count, and `there`, shape (B, S), which senses there are. Write `gated(y, scores, there)`, shape
             (B, d): the sum of the y weighted by a softmax of the scores over the senses that are there, coordinate by
-            coordinate. Where a sense is missing, `y` holds NaN. A clip without any sense gets zeros.
+            coordinate. Where a sense is missing, `y` holds NaN, and its score says nothing. A clip without any sense
+            gets zeros. Scores may be as large as 1,000.
         """,
         starter="""
             def gated(y: np.ndarray, scores: np.ndarray, there: np.ndarray) -> np.ndarray:
                 ...  # your code here: shape (B, d)
         """,
         hints=(
-            "Make exp(scores) zero where the sense is missing, with `np.where(there[:, :, None], …, 0)`, before you "
-            "divide by the sum over axis 1.",
-            "The same `np.where` for y. And divide by 1 where the sum is 0.",
+            "`np.where(there[:, :, None], scores, -np.inf)` keeps the missing out of the largest and out of the sum.",
+            "A clip without any sense has no largest score, and its sum is 0: choose what to subtract, and divide by.",
         ),
         solution=gated,
         check=_check_gated,
@@ -379,34 +408,36 @@ EXERCISES = (
             (_all_share, "share of the weight"),
             (_masked_by_product, "returned NaN"),
             (_wrong_axis, "axis 1"),
+            (_largest_of_all, "a missing one may hold"),
+            (_cut_scores, "overflows"),
         ),
     ),
     Exercise(
-        id="exact-on-many-processes",
-        title="The same step on three processes",
+        id="one-more-impression",
+        title="One more impression",
         difficulty=2,
-        minutes=8,
+        minutes=10,
         prompt="""
-            P processes share a step. Process q has the gradient of the *sum* of its rows' losses, `sums[q]`, shape
-            (P, d) in all, and had `rows[q]` rows. DDP will average what they hand over. Write
-            `handed_over(sums, rows)`, shape (P, d): what each has to hand over so that the average is the gradient of
-            the mean loss of all rows. Some process may have had no row.
+            A service has only its tables: `p`, shape (K,), how likely a viewer has each taste; `s`, shape (K,), the
+            row of a clip, its log-odds under each taste; and `e`, the chance that the place where the clip was shown is
+            looked at. Write `updated(p, s, e, clicked)`, shape (K,): the viewer's p after this impression. The
+            evidence of earlier ones is not at hand, and not needed.
         """,
         starter="""
-            def handed_over(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
-                ...  # your code here: what each process gives to DDP, shape (P, d)
+            def updated(p: np.ndarray, s: np.ndarray, e: float, clicked: bool) -> np.ndarray:
+                ...  # your code here: shape (K,)
         """,
         hints=(
-            "What is wanted is `sums.sum(axis=0) / rows.sum()`. What DDP computes is the mean over axis 0.",
-            "A mean over P processes divides by P. So each multiplies by P, and divides by all rows, not by its own.",
+            "p holds all that was known, so it now has the part that the shares of the tastes had for a stranger.",
+            "Which chance has what happened under taste k? A refusal is everything that is no click.",
         ),
-        solution=handed_over,
-        check=_check_handed,
+        solution=updated,
+        check=_check_updated,
         wrong=(
-            (_means, "those are means"),
-            (_over_n, "three times too short"),
-            (_plain_sums, "those are sums"),
-            (_of_those_who_have_rows, "without a row"),
+            (_no_look, "not everybody looks"),
+            (_clicks_only, "refusal says"),
+            (_not_normalised, "divide by their sum"),
+            (_odds_for_chance, "exp(s) are odds"),
         ),
     ),
 )
