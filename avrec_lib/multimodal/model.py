@@ -88,7 +88,13 @@ class MultimodalModel(nn.Module):
 
     def clip_vectors(self, inputs: Mapping[str, Tensor], there: Tensor) -> Tensor:
         """Return g, shape (M, d)."""
-        g: Tensor = self.join(tuple(reader(inputs[sense]) for sense, reader in self.readers.items()), there)
+        read = []
+        for column, (sense, reader) in enumerate(self.readers.items()):
+            x = inputs[sense]
+            if x.is_floating_point():  # whatever a gap holds, NaN too, must not reach the gradients of the reader
+                x = x.masked_fill(~there[:, column].view(-1, *[1] * (x.ndim - 1)), 0.0)
+            read.append(reader(x))
+        g: Tensor = self.join(tuple(read), there)
         return g
 
     def item_vectors(self, g: Tensor) -> Tensor:

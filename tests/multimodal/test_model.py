@@ -202,6 +202,9 @@ def test_missing_senses_leave_all_finite_whatever_their_rows_hold(user, way):
             inputs[sense] = x.masked_fill(~batch.there[:, s, None], filling)
         torch.manual_seed(0)  # the same senses are hidden
         losses.append(model(batch._replace(inputs=inputs)))
+        model.zero_grad()
+        losses[-1].backward()
+        assert all(torch.isfinite(w.grad).all() for w in model.parameters() if w.grad is not None)
     assert torch.isfinite(losses[0])
     assert losses[0] == losses[1] == losses[2]
     assert not batch.there.all(dim=0).any()
