@@ -23,7 +23,8 @@ from torch import Tensor
 from avrec_lib.multimodal.logs import Record
 
 FORMAT = "avrec multimodal checkpoint 1"
-FREE = ("accumulate", "workers")  # settings that may change on the way: they don't change what is computed
+FREE = ("accumulate", "workers")  # settings that may change on the way: they don't change what is computed …
+WHOLE = ("pairwise", "softmax")  # … but for these losses, which compare the clips of one part of a step
 PARTS = ("network", "best", "optimiser", "random")
 
 Tensors = dict[str, dict[str, Tensor]]  # part of the run → name → numbers
@@ -153,5 +154,6 @@ def _checksum(flat: Mapping[str, Tensor], progress: str) -> str:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what was changed, such as "lr was 0.02 and is 0.01"."""
     old, new = ({**run["settings"], **{k: v for k, v in run.items() if k != "settings"}} for run in (before, now))
-    names = [name for name in {**old, **new} if name not in FREE and old.get(name) != new.get(name)]
+    free = FREE[1:] if new.get("loss") in WHOLE else FREE
+    names = [name for name in {**old, **new} if name not in free and old.get(name) != new.get(name)]
     return [f"{name} was {old.get(name)} and is {new.get(name)}" for name in names]

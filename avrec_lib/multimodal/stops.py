@@ -69,7 +69,7 @@ def explained(settings: Settings, n_processes: int) -> Iterator[None]:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in told for words in OF_MEMORY):
             raise MemoryError(
                 f"a step of {settings.batch} viewers in {settings.accumulate} part(s) on {n_processes} process(es) "
-                "needs more memory than there is; raise accumulate, which computes the same in smaller parts, or lower "
+                "needs more memory than there is; raise accumulate, which computes a step in smaller parts, or lower "
                 "batch."
             ) from error
         if n_processes > 1 and isinstance(error, RuntimeError) and any(words in told for words in OF_PROCESSES):

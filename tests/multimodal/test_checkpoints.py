@@ -239,6 +239,12 @@ def test_a_foreign_file_of_tensors_is_refused(tmp_path):
             fit(SmallModel(), SmallRows(5), QUICK, folder=tmp_path)
 
 
+def test_how_a_step_is_divided_may_change_unless_the_loss_compares_what_is_in_one_part():
+    for loss, told in (("pointwise", []), ("softmax", ["accumulate was 1 and is 2"])):
+        before, now = (QUICK.but(user="both", loss=loss, accumulate=n).to_dict() for n in (1, 2))
+        assert checkpoints._differences({"settings": before}, {"settings": now}) == told
+
+
 def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path):
     fit(SmallModel(), SmallRows(5), QUICK, folder=tmp_path, of={"data": "abc"})
     log = (tmp_path / "log.csv").read_bytes()
