@@ -14,7 +14,7 @@ def _check_mse(answer: float) -> str:
     refuse_close(answer, 0.4, "that is the root; the MSE is its square", rtol=1e-3)
     refuse_close(answer, 0.32, "that is the mean absolute error", rtol=1e-3)
     expect_close(answer, 0.16, "a fifth of the rows err by 0.8, four fifths by 0.2; average the squares", rtol=1e-3)
-    return "It is r(1 − r), the variance of a coin. A model with an MSE of 0.15 on such rows has hardly begun."
+    return "It is r(1 − r), the variance of a coin. Whether 0.15 is good on such rows depends on the best possible."
 
 
 def repaired(p: np.ndarray, kept: float) -> np.ndarray:
@@ -436,7 +436,7 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "The sum beats the gate and the attention on these clips. What does that say about your data?",
+            "The gate and the attention do not beat the sum on these clips. What does that say about your data?",
             (
                 Option("Sums are best for senses.", False, "In this world liking is a sum of three terms."),
                 Option(
@@ -448,20 +448,20 @@ QUIZ = Quiz(
             ),
         ),
         Question(
-            "A log is too large to train on. The model has to learn who likes what. What do you keep?",
+            "On this page a quarter of the training impressions was kept. Which quarter served the full model better?",
             (
-                Option("A tenth of the rows, at random.", False, "Then of everybody too little is known."),
+                Option("A quarter of everybody's rows.", False, "It brought no more than a stranger gets."),
                 Option(
-                    "All rows of a tenth of the viewers.",
+                    "All rows of a quarter of the viewers.",
                     True,
-                    "What a kind likes is learnt from people whose kind is clear; the others are served all the same.",
+                    "From people known well it found the kinds; the others are served all the same.",
                 ),
-                Option("The last tenth of the days.", False, "That cuts everybody's history short."),
+                Option("Either, rows are rows.", False, "One of them went much further."),
             ),
         ),
         Question(
             "A sense is missing in a clip, and a model that never hid senses in training loses hardly more than one "
-            "that did. Why here?",
+            "that did. What is a likely reason here?",
             (
                 Option(
                     "In a sum the missing term is left out, and the others keep their meaning.",
