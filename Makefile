@@ -27,7 +27,7 @@ test: book ## style, types, spelling, then every test; the browser tests read th
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-fail-under=95 --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=95 --cov-report=term:skip-covered
 
 lab: $(STAMP) ## the pages as notebooks, in JupyterLab
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab chapters

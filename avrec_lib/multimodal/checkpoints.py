@@ -22,6 +22,7 @@ from torch import Tensor
 
 from avrec_lib.multimodal.logs import Record
 
+CHECKPOINT = "checkpoint.safetensors"  # its name in the folder of a run
 FORMAT = "avrec multimodal checkpoint 1"
 FREE = ("accumulate", "workers")  # settings that may change on the way: they don't change what is computed …
 WHOLE = ("pairwise", "softmax")  # … but for these losses, which compare the clips of one part of a step

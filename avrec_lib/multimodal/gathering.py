@@ -6,6 +6,7 @@ so any process can say what step 1,234 consists of, and a run that goes on in th
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, Self
@@ -78,21 +79,26 @@ def share(viewers: Ints, n_processes: int, process: int, accumulate: int) -> lis
 
 
 class Order(Sampler[Ints]):
-    """Yield the parts of one process, epoch by epoch; set `epoch` and `first`, the step to begin with, before each."""
+    """Yield the parts of one process from the step `first` to the end of the run.
 
-    def __init__(self, n: int, settings: Settings, n_processes: int, process: int) -> None:
-        self.n, self.settings, self.n_processes, self.process = n, settings, n_processes, process
-        self.epoch, self.first = 0, 0
+    The epochs follow each other without a break, so that the loader gathers the next one while this one is validated.
+    """
 
-    def steps(self) -> list[tuple[Ints, list[Part]]]:
-        """Return the steps that are left of the epoch: all viewers of each, and the parts of this process."""
+    def __init__(self, n: int, settings: Settings, n_processes: int, process: int, first: int = 0) -> None:
+        self.n, self.settings, self.n_processes, self.process, self.first = n, settings, n_processes, process, first
+
+    def steps(self, epoch: int, first: int = 0) -> Iterator[tuple[Ints, list[Part]]]:
+        """Yield the steps of an epoch from its own step `first`: all viewers of each, and the parts of this process."""
         s = self.settings
-        steps = steps_of(self.n, s.batch, s.seed, self.epoch)[self.first :]
-        return [(viewers, share(viewers, self.n_processes, self.process, s.accumulate)) for viewers in steps]
+        for viewers in steps_of(self.n, s.batch, s.seed, epoch)[first:]:
+            yield viewers, share(viewers, self.n_processes, self.process, s.accumulate)
 
     def __iter__(self) -> Iterator[Ints]:
         """Yield the viewers of each part."""
-        return (part.viewers for _, parts in self.steps() for part in parts)
+        begun, first = divmod(self.first, math.ceil(self.n / self.settings.batch))
+        for epoch in range(begun, self.settings.epochs):
+            for _, parts in self.steps(epoch, first if epoch == begun else 0):
+                yield from (part.viewers for part in parts)
 
 
 class _Gather(Dataset[Gathered]):
@@ -113,7 +119,6 @@ def loader(rows: Rows, order: Order, pin: bool) -> DataLoader[Gathered]:
         collate_fn=_as_it_is,
         num_workers=workers,
         prefetch_factor=2 if workers else None,
-        persistent_workers=workers > 0,
         pin_memory=pin,
         worker_init_fn=_deaf,
         generator=torch.Generator(),  # its own: workers must not draw from the random numbers of the model

@@ -61,8 +61,8 @@ def train_into(folder: Path, data: str, settings: Settings, fresh: bool = False)
     from filelock import FileLock
 
     from avrec_lib.multimodal import processes, runs
+    from avrec_lib.multimodal.checkpoints import CHECKPOINT
     from avrec_lib.multimodal.dataset import load_dataset
-    from avrec_lib.multimodal.trainer import CHECKPOINT
 
     accelerator = processes.connect()
     if fresh and accelerator.is_main_process:
@@ -107,9 +107,9 @@ def ready(folder: Path | None, data: str | None) -> tuple[Trained, Dataset, Path
         If the run is of other data.
     """
     from avrec_lib.multimodal import runs
+    from avrec_lib.multimodal.checkpoints import CHECKPOINT
     from avrec_lib.multimodal.dataset import load_dataset
     from avrec_lib.multimodal.settings import Settings
-    from avrec_lib.multimodal.trainer import CHECKPOINT
 
     home = folder or folder_for(data)
     where = data or data_of(home)

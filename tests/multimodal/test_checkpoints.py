@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import random
-import signal
-import time
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +14,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from avrec_lib.multimodal import checkpoints
-from avrec_lib.multimodal.checkpoints import Progress, read_checkpoint, write_checkpoint
+from avrec_lib.multimodal.checkpoints import CHECKPOINT, Progress, read_checkpoint, write_checkpoint
 from avrec_lib.multimodal.logs import Record
-from avrec_lib.multimodal.trainer import CHECKPOINT, fit
+from avrec_lib.multimodal.trainer import fit
 
 from .small_run import QUICK, SmallModel, SmallRows, mean_loss, weights
 
@@ -83,38 +81,48 @@ def test_the_state_of_an_optimiser_comes_back():
 # --- a kill
 
 
-def train_slowly(folder, accumulate, every):
+# It runs in an interpreter of its own: a process forked from one whose threads have worked can wait for them for ever.
+KILLS = """
+import json, multiprocessing, os, random, signal, sys, time
+from pathlib import Path
+sys.path.insert(0, TESTS)
+import accelerate, torch._dynamo  # each child would load them anew
+from small_run import QUICK, SmallModel, SmallRows, mean_loss
+from avrec_lib.multimodal.checkpoints import CHECKPOINT, read_checkpoint
+from avrec_lib.multimodal.settings import Settings
+from avrec_lib.multimodal.trainer import fit
+
+folder, settings, every = Path(sys.argv[1]), Settings(**json.loads(sys.argv[2])), json.loads(sys.argv[3])
+path, rng, steps = folder / CHECKPOINT, random.Random(settings.accumulate), []
+
+def train_slowly():
     model = SmallModel(0.3, waits=0.002)
-    fit(
-        model,
-        SmallRows(),
-        QUICK.but(epochs=6, accumulate=accumulate),
-        folder=folder,
-        every=every,
-        validate=lambda m: mean_loss(m, SmallRows()),
-    )
+    fit(model, SmallRows(), settings, folder=folder, every=every, validate=lambda m: mean_loss(m, SmallRows()))
+
+for _ in range(6):
+    before = path.stat().st_mtime_ns if steps else 0
+    process = multiprocessing.get_context("fork").Process(target=train_slowly)
+    process.start()
+    while process.is_alive() and not (path.exists() and path.stat().st_mtime_ns > before):
+        time.sleep(0.002)  # until it has written one checkpoint more, or is done
+    time.sleep(rng.uniform(0, 0.03))
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    about = {"settings": settings.to_dict(), "rows": 23, "of": {}, "validated": True}
+    steps.append(read_checkpoint(path, about)[0].step)
+print(json.dumps(steps))
+"""
 
 
 @pytest.mark.parametrize(("accumulate", "every"), [(1, None), (2, 2)])
 def test_a_run_killed_at_any_moments_ends_with_the_same_bits(tmp_path, accumulate, every):
     settings, whole = QUICK.but(epochs=6, accumulate=accumulate), SmallModel(0.3)
     history = fit(whole, SmallRows(), settings, validate=lambda m: mean_loss(m, SmallRows()))
-    rng, steps = random.Random(accumulate), set()
-    for _ in range(6):
-        process = multiprocessing.get_context("fork").Process(target=train_slowly, args=(tmp_path, accumulate, every))
-        process.start()
-        before = (tmp_path / CHECKPOINT).stat().st_mtime_ns if steps else 0
-        for _ in range(2000):  # until it has written one checkpoint more, or is done
-            if (tmp_path / CHECKPOINT).exists() and (tmp_path / CHECKPOINT).stat().st_mtime_ns > before:
-                break
-            if not process.is_alive():
-                break
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.03))
-        os.kill(process.pid, signal.SIGKILL)
-        process.join(60)
-        about = {"settings": settings.to_dict(), "rows": 23, "of": {}, "validated": True}
-        steps.add(read_checkpoint(tmp_path / CHECKPOINT, about)[0].step)
+    told = [str(tmp_path), json.dumps(settings.to_dict()), json.dumps(every)]
+    program = KILLS.replace("TESTS", repr(str(Path(__file__).parent)))
+    killed = subprocess.run([sys.executable, "-c", program, *told], capture_output=True, text=True, timeout=100)
+    assert killed.returncode == 0, killed.stderr[-3000:]
+    steps = set(json.loads(killed.stdout))
     assert len(steps) >= 3  # it was killed, and went on, at several places
     assert every is None or any(step % 5 for step in steps)  # also within an epoch
     resumed = SmallModel(0.3, seed=9)  # other first weights: they must not matter
@@ -289,25 +297,17 @@ def test_a_failed_write_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch, 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def write_with_little_room(path, told):
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))  # a file may not grow beyond it, as on a full disk
-    try:
-        write_checkpoint(path, RUN, Progress(), some_tensors() | {"best": {"large": torch.zeros(10_000)}})
-    except OSError as error:
-        told.put(str(error))
-
-
 def test_a_write_that_the_system_refuses_is_an_oserror_and_leaves_nothing(tmp_path):
-    path, fork = tmp_path / "c", multiprocessing.get_context("fork")
+    resource = pytest.importorskip("resource")
+    path, before = tmp_path / "c", resource.getrlimit(resource.RLIMIT_FSIZE)
     write_checkpoint(path, RUN, PROGRESS, {})
-    told = fork.SimpleQueue()
-    process = fork.Process(target=write_with_little_room, args=(path, told))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
-    assert "File too large" in told.get()
+    large = some_tensors() | {"best": {"large": torch.zeros(10_000)}}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))  # a file may not grow beyond it, as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_checkpoint(path, RUN, Progress(), large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == [path]
     assert read_checkpoint(path, RUN)[0] == PROGRESS
 

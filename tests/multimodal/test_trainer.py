@@ -466,8 +466,8 @@ def test_a_run_folder_holds_settings_log_and_checkpoint(tmp_path):
 
 
 def test_the_share_of_waiting_tells_slow_gathering_from_a_slow_model():
-    slow_rows = fit(SmallModel(), SmallRows(10, waits=0.01), QUICK.but(epochs=2))[-1]
-    slow_model = fit(SmallModel(waits=0.01), SmallRows(10), QUICK.but(epochs=2))[-1]
+    slow_rows = fit(SmallModel(), SmallRows(10, waits=0.1), QUICK.but(epochs=2))[-1]
+    slow_model = fit(SmallModel(waits=0.1), SmallRows(10), QUICK.but(epochs=2))[-1]
     assert slow_rows.waiting > 0.5 > slow_model.waiting >= 0
     assert slow_model.seconds > 0.02
     assert slow_model.rows_per_second == pytest.approx(SmallRows(10).counts.sum() / slow_model.seconds)
