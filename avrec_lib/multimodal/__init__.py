@@ -4,7 +4,8 @@ Import the module you need. In the order of the data:
 
 - *the article's model*: `config`, `arrays`, `article`, `keras_twin`, `convert`, `personal`, `fitting`, `known`,
   `impressions`;
-- *what is read*: `settings`, `raw`, `lsa`, `frozen`, `scale`, `perceive`, `inputs`, `clip_inputs`, `dataset`, `made_up`;
+- *what is read*: `settings`, `raw`, `lsa`, `frozen`, `scale`, `perceive`, `inputs`, `clip_inputs`, `dataset`,
+  `made_up`;
 - *the full model*: `readers`, `tuned`, `whisper_encoder`, `joining`, `user_tower`, `tastes`, `model`, `losses`;
 - *training*: `batches`, `gathering`, `steps`, `training_state`, `trainer`, with `processes`, `checkpoints`, `stops`,
   `logs`;
