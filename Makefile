@@ -25,7 +25,7 @@ book: $(STAMP) ## fetch the small assets, execute every changed page, write the 
 test: book ## style, types, spelling, then every test; the browser tests read the site that was just built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n 2
 	$(BIN)/codespell
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=95 --cov-report=term:skip-covered
 

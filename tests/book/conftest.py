@@ -116,9 +116,6 @@ def small_book(tmp_path: Path) -> tuple[Path, BuildBook]:
         shutil.copytree(ROOT / "chapters" / folder, chapters / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "avrec_lib").mkdir()
     (tmp_path / "avrec_lib" / "__init__.py").write_text("")
-    (tmp_path / "rfc3987_syntax.py").write_text(
-        "raise ImportError"
-    )  # optional, and half of the builder's start-up time
     (tmp_path / "data").mkdir()
     (tmp_path / "constraints.txt").write_text("numpy==0\n")
     (chapters / "references.bib").write_text("@article{a, author={A, B}, title={T}, journal={J}, year={2000}}\n")
