@@ -43,10 +43,17 @@ PAGES = pages_in_toc(yaml.safe_load((ROOT / "chapters" / "_toc.yml").read_text("
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `page` runs for every page of the book; one for `scheme`, from disk and from a server."""
-    if "scheme" in metafunc.fixturenames:
+    """A test that asks for `page` runs for every page of the book; one for `scheme`, from disk and from a server.
+
+    One for both sees every page from disk, and every fourth from a server, which hands out the same files.
+    """
+    asked = {"scheme", "page"} & set(metafunc.fixturenames)
+    if asked == {"scheme", "page"}:
+        seen = [("file", page) for page in PAGES] + [("http", page) for page in PAGES[::4]]
+        metafunc.parametrize(("scheme", "page"), seen, scope="session")
+    elif "scheme" in asked:
         metafunc.parametrize("scheme", ["file", "http"], scope="session")
-    if "page" in metafunc.fixturenames:
+    elif "page" in asked:
         metafunc.parametrize("page", PAGES, scope="session")
 
 
